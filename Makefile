@@ -1,0 +1,66 @@
+# commrec: recommendations and knowledge spread inside PostgreSQL.
+#
+#   make && make install      the extension, by PGXS
+#   make unit                 core as a static library, its tests under ASAN and UBSAN
+#   make installcheck         regression tests against the running server that libpq finds
+#   make check                everything (test/run.sh); make demo: the tour (demo/run.sh)
+
+EXTENSION = commrec
+MODULE_big = commrec
+DATA = $(wildcard sql/commrec--*.sql)
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
+
+PG_CPPFLAGS = -I$(srcdir)/src $(BLAS_CPPFLAGS)
+SHLIB_LINK = $(BLAS_LIBS) -lm
+
+REGRESS = $(sort $(patsubst sql/%.sql,%,$(filter-out sql/commrec--%.sql,$(wildcard sql/*.sql))))
+REGRESS_OPTS = --load-extension=commrec
+ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --load-extension=commrec
+EXTRA_CLEAN = build
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+
+# The serial build of OpenBLAS: the threaded ones start threads in every backend that loads them.
+# Debian keeps it in a directory of its own, which the runpath then prefers to the alternatives.
+MULTIARCH := $(shell $(CC) -print-multiarch)
+BLAS_DIR ?= $(firstword $(wildcard /usr/lib/$(MULTIARCH)/openblas-serial) /usr/lib/$(MULTIARCH))
+BLAS_CPPFLAGS ?= $(addprefix -I,$(wildcard /usr/include/$(MULTIARCH)/openblas-serial /usr/include/$(MULTIARCH)))
+BLAS_LIBS ?= -L$(BLAS_DIR) -Wl,-rpath,$(BLAS_DIR) -llapacke -lopenblas
+
+include $(PGXS)
+
+# The core is numerics: optimise it as such.  No contraction, so that every build sums alike.
+CORE_CFLAGS = -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math
+src/core/%.o: CFLAGS += $(CORE_CFLAGS)
+src/core/%.bc: BITCODE_CFLAGS += -ffp-contract=off
+
+# Headers change what is compiled from them.
+$(OBJS): $(wildcard src/*/*.h)
+
+.PHONY: unit demo
+UNIT_FLAGS = -std=gnu11 -g -O2 -Wall -Wextra -Werror -Wdeclaration-after-statement -Wvla \
+	-ffp-contract=off -fsanitize=address,undefined -fno-sanitize-recover=all -Isrc $(BLAS_CPPFLAGS)
+UNIT_CORE = $(patsubst src/core/%.c,build/core/%.o,$(wildcard src/core/*.c))
+UNIT_TESTS = $(patsubst test/unit/%.c,build/unit/%,$(wildcard test/unit/test_*.c))
+
+build/libcommrec_core.a: $(UNIT_CORE)
+	$(AR) rcs $@ $^
+
+build/core/%.o: src/core/%.c $(wildcard src/core/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_FLAGS) -c -o $@ $<
+
+build/unit/%: test/unit/%.c test/unit/unit.h build/libcommrec_core.a
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_FLAGS) -o $@ $< build/libcommrec_core.a $(BLAS_LIBS) -lm
+
+unit: $(UNIT_TESTS)
+	@status=0; for test in $(UNIT_TESTS); do echo "# $$test"; $$test || status=1; done; exit $$status
+
+demo:
+	bash demo/run.sh
+
+check:
+	bash test/run.sh

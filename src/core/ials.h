@@ -1,0 +1,126 @@
+/*
+ * ials.h
+ *		Implicit ALS with the objective of Rendle et al. 2021, one half step at a time.
+ *
+ *	L(W,H) = sum over observed (u,i) of c_ui (w_u.h_i - 1)^2
+ *		   + a0 * sum over all (u,i) of (w_u.h_i)^2
+ *		   + lambda * [ sum_u (C_u + a0*|I|)^nu |w_u|^2 + sum_i (C_i + a0*|U|)^nu |h_i|^2 ]
+ *
+ * C_u is the sum of the confidences of row u, which is |S_u| when they are all
+ * 1 ("Revisiting the Performance of iALS on Item Recommendation Benchmarks",
+ * RecSys 2022, eq. 1 to 6 with frequency-scaled regularisation).
+ *
+ * A half step fixes one side ("fixed") and solves every row of the other
+ * exactly:  (sum_j c_j y_j y_j' + a0*G + reg*I) x = sum_j c_j y_j,
+ * G = Y'Y.  Rows are independent, so any split of them over workers gives the
+ * same bits.
+ *
+ * Memory: factor matrices are row-major with leading dimension
+ * cr_factor_stride(factors) floats; the padding holds zeros.  The caller owns
+ * everything; a workspace of cr_ials_workspace_size() bytes, 64-byte aligned,
+ * belongs to one participant at a time.
+ */
+#ifndef CR_IALS_H
+#define CR_IALS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/csr.h"
+#include "core/status.h"
+
+#define CR_FACTORS_MAX		512
+#define CR_GRAM_ROWS		2048	/* rows of factors per float partial of a Gram matrix */
+
+typedef struct CrIalsParams
+{
+	int32_t		factors;		/* k, 1 .. CR_FACTORS_MAX */
+	double		unobserved_weight;	/* a0 >= 0 */
+	double		regularization; /* lambda > 0 */
+	double		regularization_exponent;	/* nu, 0 .. 2 */
+} CrIalsParams;
+
+/* One half step: solve rows of "interactions" against the fixed side's factors. */
+typedef struct CrIalsHalf
+{
+	const CrIalsParams *params;
+	const CrCsr *interactions;	/* rows are solved; columns are the fixed side */
+	const float *fixed;			/* interactions->columns rows of factors */
+	const float *gram;			/* k x k, row-major, leading dimension cr_factor_stride(k):
+								 * a0 * Y'Y as float, full symmetric */
+	float	   *solved;			/* interactions->rows rows of factors, overwritten */
+} CrIalsHalf;
+
+/*
+ * The state of one row between slices.  A heavy row costs seconds at 512
+ * factors, so that the engine polls for interrupts between cr_ials_row_add calls.
+ */
+typedef struct CrIalsRow
+{
+	int64_t		row;
+	int64_t		next;			/* first event of the row not yet accumulated */
+	int64_t		end;			/* one past its last event */
+	double		weight_sum;		/* C_u of the events accumulated so far */
+} CrIalsRow;
+
+/* What solving rows adds to the loss, in double. */
+typedef struct CrIalsLoss
+{
+	double		fit;			/* sum of C_u - x.b: observed, unobserved and this side's
+								 * regularisation at the solution (x'Ax - 2x.b + C_u with Ax = b) */
+	double		penalty;		/* sum of reg_u |x_u|^2 alone */
+} CrIalsLoss;
+
+/* Floats from one factor row to the next: factors rounded up to a multiple of 16. */
+extern int32_t cr_factor_stride(int32_t factors);
+
+extern size_t cr_ials_workspace_size(int32_t factors);
+
+/*
+ * gram += sum over rows [from, to) of y y' in double, k x k with leading
+ * dimension k, upper triangle; float partials of CR_GRAM_ROWS rows, added in
+ * order.  "from" must be a multiple of CR_GRAM_ROWS for the result not to
+ * depend on how the rows are split.
+ */
+extern void cr_gram_add(const float *factors_matrix, int64_t from, int64_t to, int32_t factors,
+						double *gram, void *workspace);
+
+/*
+ * Add up "parts" partial Gram matrices (k*k doubles each, upper triangles) in
+ * order, scale by "scale" and write the full symmetric float matrix with
+ * leading dimension cr_factor_stride(k), padding zero.
+ */
+extern void cr_gram_finish(const double *partials, int32_t parts, int32_t factors, double scale,
+						   float *gram);
+
+/* reg of a row whose confidences add up to weight_sum, opposite side of "opposite" entities. */
+extern double cr_ials_row_regularization(const CrIalsParams *params, double weight_sum,
+										 int64_t opposite);
+
+/* Start row "row": A = gram, b = 0. */
+extern void cr_ials_row_begin(const CrIalsHalf *half, int64_t row, CrIalsRow *state,
+							  void *workspace);
+
+/* Accumulate at most max_events more events; returns true while some are left. */
+extern int	cr_ials_row_add(const CrIalsHalf *half, CrIalsRow *state, int64_t max_events,
+							void *workspace);
+
+/*
+ * Add the regularisation, factor (jitter of 1e-6 .. 1e-2 of the mean diagonal
+ * if not positive definite), solve, write half->solved[row] and add the row's
+ * terms to *loss.  A row without events gets zeros.  CR_SINGULAR or
+ * CR_NOT_FINITE if there is no finite solution.
+ */
+extern CrStatus cr_ials_row_finish(const CrIalsHalf *half, CrIalsRow *state, CrIalsLoss *loss,
+								   void *workspace);
+
+/* begin + add + finish for rows [from, to): for tests and small matrices. */
+extern CrStatus cr_ials_solve_rows(const CrIalsHalf *half, int64_t from, int64_t to,
+								   CrIalsLoss *loss, void *workspace);
+
+/* The loss L(W,H) computed term by term in double, for tests: O(nnz k + (U+I) k^2). */
+extern double cr_ials_loss_reference(const CrIalsParams *params, const CrCsr *users,
+									 const float *user_factors, const float *item_factors,
+									 double *scratch /* 2*k*k */ );
+
+#endif							/* CR_IALS_H */

@@ -1,0 +1,37 @@
+/*
+ * topk.h
+ *		The best k of a stream of (score, item_no), with deterministic ties.
+ *
+ * Order: higher score first; equal scores by ascending item_no.  The caller
+ * owns the entries; a binary heap with the worst entry on top.
+ */
+#ifndef CR_TOPK_H
+#define CR_TOPK_H
+
+#include <stdint.h>
+
+typedef struct CrScored
+{
+	float		score;
+	int32_t		item_no;
+} CrScored;
+
+typedef struct CrTopK
+{
+	CrScored   *entries;		/* room for "capacity", the caller's */
+	int32_t		capacity;		/* k, at least 1 */
+	int32_t		count;
+} CrTopK;
+
+extern void cr_topk_init(CrTopK *top, CrScored *entries, int32_t capacity);
+
+/* The score that a candidate must reach to matter: -infinity until k are held. */
+extern float cr_topk_threshold(const CrTopK *top);
+
+/* Offer a candidate; returns 1 if it was taken. */
+extern int	cr_topk_offer(CrTopK *top, float score, int32_t item_no);
+
+/* Sort best first; the heap is used up. */
+extern void cr_topk_sort(CrTopK *top);
+
+#endif							/* CR_TOPK_H */
