@@ -1,0 +1,86 @@
+/*
+ * model.h
+ *		Finding a model, its tables and its configuration.
+ *
+ * A model is a schema that holds a table "commrec_model" with one row.  A name
+ * is looked up first as the name of such a schema, then as the model name in
+ * the commrec_model rows of the other schemas that the caller may use.  There
+ * is no registry beside these rows: DROP SCHEMA, pg_dump -n, ALTER SCHEMA ...
+ * RENAME and REASSIGN OWNED need no further thought.
+ *
+ * Privileges: USAGE on the schema, checked at every call, never cached.
+ */
+#ifndef COMMREC_MODEL_H
+#define COMMREC_MODEL_H
+
+#include "common/ident.h"
+#include "utils/jsonb.h"
+#include "utils/rel.h"
+
+/* Names of a model's tables. */
+#define MODEL_CONFIG			"commrec_model"
+#define MODEL_ACTION			"action"
+#define MODEL_VERSION			"version"
+#define MODEL_EPOCH				"epoch"
+#define MODEL_USER_EMBEDDING	"user_embedding"
+#define MODEL_ITEM_EMBEDDING	"item_embedding"
+#define MODEL_ITEM_BLOCK		"item_block"
+#define MODEL_ITEM_SPREAD		"item_spread"
+#define MODEL_SPREAD_FACTOR		"spread_factor"
+#define MODEL_USER_ACTIVITY		"user_activity"
+
+typedef struct ModelConfig
+{
+	Oid			schema;
+	char	   *name;			/* the model's name; usually the schema's */
+	Oid			events;			/* the events relation, InvalidOid if it is gone */
+	char	   *events_name;	/* qualified and quoted, as last seen */
+	char	   *user_column;
+	char	   *item_column;
+	char	   *action_column;	/* NULL: every event is the implied action */
+	char	   *time_column;	/* NULL: no buckets, so no K and S */
+	char	   *value_column;	/* NULL: no values */
+	IdKind		user_kind;
+	IdKind		item_kind;
+	char	   *algorithm;
+	Jsonb	   *hyperparameters;
+	int64		bucket_width;	/* microseconds */
+} ModelConfig;
+
+/*
+ * The schema of the model called "name"; NULL means commrec.default_model, or
+ * the only model the caller may use.  42704 if there is none, 42501 without
+ * USAGE, 42P09 if the name fits several.
+ */
+extern Oid	ModelFind(const char *name);
+
+/* The schema's name, for messages. */
+extern char *ModelSchemaName(Oid schema);
+
+/*
+ * Open one of the model's tables.  It must be a plain table; anything else,
+ * or nothing, is 55000 that names it.  No privilege of the caller on the table
+ * is needed: the model's own tables are read on behalf of whoever may use it.
+ */
+extern Relation ModelOpenTable(Oid schema, const char *table, LOCKMODE lockmode);
+
+/* 42501 unless the caller is (a member of) the owner of the model's commrec_model table. */
+extern void ModelRequireOwner(Oid schema);
+
+/*
+ * Read the configuration, resolving the events relation: by oid as long as
+ * the schema is the one it was created in (so that renames are followed), by
+ * name after a restore.  Allocated in the current context.
+ */
+extern ModelConfig *ModelReadConfig(Oid schema);
+
+/* Width of a bucket in microseconds; 22023 for months, years, or less than a second. */
+extern int64 BucketWidth(const Interval *bucket);
+
+/*
+ * Start of the bucket that holds "time": multiples of the width from Monday
+ * 2001-01-01 00:00 UTC, clamped to the first timestamp there is.
+ */
+extern TimestampTz BucketStart(TimestampTz time, int64 bucket_width);
+
+#endif							/* COMMREC_MODEL_H */
