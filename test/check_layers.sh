@@ -12,6 +12,7 @@
 set -euo pipefail
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+LIBRARY=${1:+$(realpath -m "$1")}
 cd "$TOP"
 
 FILE_LINES_MAX=999
@@ -166,9 +167,9 @@ long_files()
 # The binaries of the core: the argument, or what has been built.
 core_binaries()
 {
-	if [ -n "$1" ]
+	if [ -n "$LIBRARY" ]
 	then
-		printf '%s\n' "$1"
+		printf '%s\n' "$LIBRARY"
 	else
 		find build/libcommrec_core.a src/core -name '*.[ao]' 2>/dev/null | sort || true
 	fi
@@ -213,7 +214,7 @@ mapfile -t other_files < <(sources src | grep -vx 'src/common/compat\.h')
 verdict "PG_VERSION_NUM is in src/common/compat.h only" \
 	"$(grep_code '(^|[^A-Za-z0-9_])PG_VERSION_NUM([^A-Za-z0-9_]|$)' strings "${other_files[@]}")"
 
-mapfile -t binaries < <(core_binaries "${1:-}")
+mapfile -t binaries < <(core_binaries)
 if [ ${#binaries[@]} -eq 0 ]
 then
 	rule=$((rule + 2))
