@@ -1,0 +1,30 @@
+/*
+ * deploy.h
+ *		What publishing and deploying share: statements on the model's tables.
+ *
+ * All of these expect a connected SPI, except VersionPrune, which connects by
+ * itself.
+ */
+#ifndef COMMREC_DEPLOY_H
+#define COMMREC_DEPLOY_H
+
+#include "store/model.h"
+
+/* Qualified, quoted name of one of the model's tables. */
+extern char *ModelTableSql(Oid schema, const char *table);
+
+/* Run a statement with parameters; anything but "expected" is an error.  Returns the rows. */
+extern uint64 ModelExecute(const char *sql, int count, Oid *types, Datum *values,
+						   const char *nulls, int expected);
+
+/* No version is the deployed one any more. */
+extern void VersionUndeploy(Oid schema);
+
+/*
+ * Remove the data of versions beyond the newest commrec.keep_versions; the
+ * deployed one stays, and so do the rows of "version" and "epoch": they are
+ * the model's history.
+ */
+extern void VersionPrune(Oid schema);
+
+#endif							/* COMMREC_DEPLOY_H */

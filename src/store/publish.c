@@ -1,0 +1,331 @@
+/*
+ * publish.c
+ *		Turning the result of a training into rows: a new version, deployed or not.
+ *
+ * Embeddings go through the bulk writer, the few rows of "version" and "epoch"
+ * through SPI as the caller, who owns the tables.  The version's row comes
+ * last, so that its "seconds" cover everything.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "common/errors.h"
+#include "core/embedding.h"
+#include "core/seen.h"
+#include "store/bulk.h"
+#include "store/deploy.h"
+#include "store/publish.h"
+#include "store/publish_items.h"
+
+#define SCRATCH_USERS		1024	/* users between two resets of the scratch context */
+#define VERSION_COLUMNS		17
+
+/* Everything that writing the users needs. */
+typedef struct UsersWriter
+{
+	const PublishFactors *factors;
+	int32		version;
+	const int32 *item_no;		/* by dense number */
+	float	   *vector;			/* dims floats */
+	uint32	   *entries;		/* of one user's seen items */
+	MemoryContext scratch;		/* ids and bytes of a few users */
+} UsersWriter;
+
+Size
+VersionPublishBytes(int32 items)
+{
+	/* The seen items of one user are at most all of them: entries, and their bytes twice. */
+	return add_size(PublishItemsBytes(items), mul_size(items, sizeof(int32) + 3 * sizeof(uint32)));
+}
+
+void
+VersionPublishCheck(const ModelConfig *config)
+{
+	BulkWriterEnd(BulkWriterBegin(config, MODEL_USER_EMBEDDING));
+	BulkWriterEnd(BulkWriterBegin(config, MODEL_ITEM_EMBEDDING));
+	BulkWriterEnd(BulkWriterBegin(config, MODEL_ITEM_BLOCK));
+}
+
+/*
+ * One more than any number in use.  The data's tables are asked too: somebody
+ * may have tidied up "version" by hand.
+ */
+static int32
+NextVersion(Oid schema)
+{
+	static const char *const tables[] = {MODEL_VERSION, MODEL_EPOCH, MODEL_USER_EMBEDDING,
+	MODEL_ITEM_EMBEDDING, MODEL_ITEM_BLOCK};
+	int32		newest = 0;
+
+	SPI_connect();
+	for (int i = 0; i < (int) lengthof(tables); i++)
+	{
+		bool		is_null;
+		Datum		value;
+
+		ModelExecute(psprintf("SELECT pg_catalog.max(version) FROM %s",
+							  ModelTableSql(schema, tables[i])), 0, NULL, NULL, NULL,
+					 SPI_OK_SELECT);
+		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
+		if (!is_null)
+			newest = Max(newest, DatumGetInt32(value));
+	}
+	SPI_finish();
+	if (newest == PG_INT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("model \"%s\" has no version number left", ModelSchemaName(schema)),
+				 errhint("Create the model anew with commrec.create_model().")));
+	return newest + 1;
+}
+
+static int
+CompareEntries(const void *left, const void *right)
+{
+	uint32		a = *(const uint32 *) left;
+	uint32		b = *(const uint32 *) right;
+
+	return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/* The packed array of what a user has had to do with, in the current context. */
+static Datum
+EncodeSeen(const UsersWriter *users, int64 from, int64 to)
+{
+	const PublishFactors *factors = users->factors;
+	uint32		count = (uint32) (to - from);
+	Size		size = cr_seen_size(count);
+	bytea	   *bytes = MemoryContextAllocHuge(CurrentMemoryContext, VARHDRSZ + size);
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		uint32		item_no = (uint32) users->item_no[factors->touched_item[from + i]];
+
+		users->entries[i] = item_no << 1 | (factors->touched_preference[from + i] < 0 ? 1 : 0);
+	}
+	qsort(users->entries, count, sizeof(uint32), CompareEntries);
+	SET_VARSIZE(bytes, VARHDRSZ + size);
+	cr_seen_encode(users->entries, count, (uint8_t *) VARDATA(bytes));
+	return PointerGetDatum(bytes);
+}
+
+/* The published vector of a user; false if nothing was learned of him: all zero. */
+static bool
+UserVector(const PublishFactors *factors, int32 user, float *vector)
+{
+	const float *row = factors->user_factors + (Size) user * factors->stride;
+	bool		is_learned = false;
+
+	for (int32 i = 0; i < factors->factors; i++)
+	{
+		vector[i] = row[i];
+		is_learned |= row[i] != 0;
+	}
+	if (factors->item_popularity_score != NULL)
+		vector[factors->factors] = 1;
+	return is_learned;
+}
+
+static bool
+EncodeUser(const UsersWriter *users, int32 user, Datum *embedding)
+{
+	const PublishFactors *factors = users->factors;
+	Size		size = cr_embedding_size(factors->dims);
+	bytea	   *bytes;
+
+	if (factors->dims == 0 || !UserVector(factors, user, users->vector))
+		return false;
+	bytes = palloc(VARHDRSZ + size);
+	SET_VARSIZE(bytes, VARHDRSZ + size);
+	CheckComputation(cr_embedding_encode(users->vector, factors->dims,
+										 (uint8_t *) VARDATA(bytes)), "a user's embedding");
+	*embedding = PointerGetDatum(bytes);
+	return true;
+}
+
+static void
+WriteUser(const UsersWriter *users, int32 user, BulkWriter *writer)
+{
+	const PublishFactors *factors = users->factors;
+	MemoryContext old_context = MemoryContextSwitchTo(users->scratch);
+	int64		from = factors->touched_start[user];
+	int64		to = factors->touched_start[user + 1];
+	bool		nulls[5] = {false};
+	Datum		values[5] = {0};
+
+	values[0] = Int32GetDatum(users->version);
+	values[1] = factors->user_id(factors->user_map, user);
+	nulls[2] = !EncodeUser(users, user, &values[2]);
+	values[3] = EncodeSeen(users, from, to);
+	values[4] = Int32GetDatum((int32) (to - from));
+	MemoryContextSwitchTo(old_context);
+	BulkWriterAdd(writer, values, nulls);
+	/* A user with a long list would otherwise leave it behind for the next thousand. */
+	if (user % SCRATCH_USERS == SCRATCH_USERS - 1 || to - from > SCRATCH_USERS)
+		MemoryContextReset(users->scratch);
+}
+
+static int64
+LongestRow(const PublishFactors *factors)
+{
+	int64		longest = 0;
+
+	for (int32 i = 0; i < factors->users; i++)
+		longest = Max(longest, factors->touched_start[i + 1] - factors->touched_start[i]);
+	return longest;
+}
+
+static void
+PublishUsers(const ModelConfig *config, int32 version, const PublishFactors *factors,
+			 const int32 *item_no)
+{
+	BulkWriter *writer = BulkWriterBegin(config, MODEL_USER_EMBEDDING);
+	UsersWriter users;
+
+	users.factors = factors;
+	users.version = version;
+	users.item_no = item_no;
+	users.vector = palloc(Max(factors->dims, 1) * sizeof(float));
+	users.entries = MemoryContextAllocHuge(CurrentMemoryContext,
+										   Max(LongestRow(factors), 1) * sizeof(uint32));
+	users.scratch = AllocSetContextCreate(CurrentMemoryContext, "commrec users scratch",
+										  ALLOCSET_DEFAULT_SIZES);
+	for (int32 user = 0; user < factors->users; user++)
+		WriteUser(&users, user, writer);
+	BulkWriterEnd(writer);
+	MemoryContextDelete(users.scratch);
+	pfree(users.entries);
+	pfree(users.vector);
+}
+
+static Datum
+Float8Array(const double *values, int count)
+{
+	Datum	   *elements = palloc(Max(count, 1) * sizeof(Datum));
+
+	for (int i = 0; i < count; i++)
+		elements[i] = Float8GetDatum(values[i]);
+	return PointerGetDatum(construct_array(elements, count, FLOAT8OID, sizeof(float8),
+										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+static void
+WriteEpochs(Oid schema, int32 number, const PublishVersion *version)
+{
+	Oid			types[3] = {INT4OID, FLOAT8ARRAYOID, FLOAT8ARRAYOID};
+	Datum		values[3];
+
+	values[0] = Int32GetDatum(number);
+	values[1] = Float8Array(version->loss, version->epochs);
+	values[2] = Float8Array(version->epoch_seconds, version->epochs);
+	ModelExecute(psprintf("INSERT INTO %s (version, epoch, loss, seconds) "
+						  "SELECT $1, e.epoch, e.loss, e.seconds FROM ROWS FROM "
+						  "(pg_catalog.unnest($2), pg_catalog.unnest($3)) WITH ORDINALITY "
+						  "AS e (loss, seconds, epoch)",
+						  ModelTableSql(schema, MODEL_EPOCH)),
+				 3, types, values, NULL, SPI_OK_INSERT);
+}
+
+/* One value of the version's row. */
+static void
+SetColumn(Oid *types, Datum *values, int position, Oid type, Datum value)
+{
+	types[position - 1] = type;
+	values[position - 1] = value;
+}
+
+static double
+SecondsSince(instr_time started)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, started);
+	return INSTR_TIME_GET_DOUBLE(now);
+}
+
+static void
+FillVersionRow(int32 number, const PublishVersion *version, const PublishFactors *factors,
+			   Oid *types, Datum *values)
+{
+	SetColumn(types, values, 1, INT4OID, Int32GetDatum(number));
+	SetColumn(types, values, 2, TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp()));
+	SetColumn(types, values, 3, TEXTOID, CStringGetTextDatum(version->algorithm));
+	SetColumn(types, values, 4, JSONBOID, JsonbPGetDatum(version->hyperparameters));
+	SetColumn(types, values, 5, INT8OID, Int64GetDatum(version->events));
+	SetColumn(types, values, 6, INT8OID, Int64GetDatum(factors->users));
+	SetColumn(types, values, 7, INT8OID, Int64GetDatum(factors->items));
+	SetColumn(types, values, 8, INT8OID, Int64GetDatum(version->pairs));
+	SetColumn(types, values, 9, JSONBOID, JsonbPGetDatum(version->skipped));
+	SetColumn(types, values, 10, TIMESTAMPTZOID, TimestampTzGetDatum(version->events_until));
+	SetColumn(types, values, 11, FLOAT8OID, Float8GetDatum(SecondsSince(version->started)));
+	SetColumn(types, values, 12, INT4OID, Int32GetDatum(version->workers));
+	SetColumn(types, values, 13, INT8OID, Int64GetDatum(version->memory_planned));
+	SetColumn(types, values, 14, BOOLOID, BoolGetDatum(version->row_security));
+	SetColumn(types, values, 15, JSONBOID, JsonbPGetDatum(version->metrics));
+	SetColumn(types, values, 16, INT4OID, Int32GetDatum(factors->dims));
+	SetColumn(types, values, 17, BOOLOID, BoolGetDatum(version->deploy));
+}
+
+/*
+ * The model's training lock keeps other trainings away, so that the number is
+ * free.  With a snapshot older than the lock (REPEATABLE READ and above) it may
+ * be taken all the same: ON CONFLICT makes that a serialization failure, and
+ * not a duplicate key.
+ */
+static void
+WriteVersion(Oid schema, int32 number, const PublishVersion *version,
+			 const PublishFactors *factors)
+{
+	Oid			types[VERSION_COLUMNS];
+	Datum		values[VERSION_COLUMNS];
+	char		nulls[VERSION_COLUMNS + 1];
+
+	memset(nulls, ' ', VERSION_COLUMNS);
+	nulls[VERSION_COLUMNS] = '\0';
+	if (!version->has_events_until)
+		nulls[9] = 'n';
+	FillVersionRow(number, version, factors, types, values);
+	if (ModelExecute(psprintf("INSERT INTO %s (version, trained_at, algorithm, hyperparameters, "
+							  "events, users, items, pairs, skipped, events_until, seconds, "
+							  "workers, memory_planned, row_security, metrics, dims, deployed) "
+							  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
+							  "$14, $15, $16, $17) ON CONFLICT DO NOTHING",
+							  ModelTableSql(schema, MODEL_VERSION)),
+					 VERSION_COLUMNS, types, values, nulls, SPI_OK_INSERT) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("version %d of model \"%s\" exists already", number,
+						ModelSchemaName(schema))));
+}
+
+int32
+VersionPublish(const ModelConfig *config, const PublishVersion *version,
+			   const PublishFactors *factors)
+{
+	int32		number = NextVersion(config->schema);
+	int32	   *item_no = PublishItems(config, number, factors);
+
+	PublishUsers(config, number, factors, item_no);
+	pfree(item_no);
+
+	/* What the bulk writer wrote is not visible to the statements of this command. */
+	CommandCounterIncrement();
+	SPI_connect();
+	if (version->deploy)
+		VersionUndeploy(config->schema);
+	if (version->epochs > 0)
+		WriteEpochs(config->schema, number, version);
+	WriteVersion(config->schema, number, version, factors);
+	SPI_finish();
+	VersionPrune(config->schema);
+	return number;
+}

@@ -1,0 +1,398 @@
+/*
+ * reader.c
+ *		Reading the rows of a deployed version: by index, with the active snapshot, no SPI.
+ *
+ * All rows that one call reads come from one snapshot, so they belong to one
+ * version even while another is being published.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+
+#include "common/compat.h"
+#include "common/errors.h"
+#include "core/embedding.h"
+#include "core/seen.h"
+#include "store/model.h"
+#include "store/reader.h"
+
+/* Columns of a layout are addressed by these, in the same order. */
+enum { VERSION_DEPLOYED, VERSION_VERSION, VERSION_DIMS, VERSION_ITEMS };
+enum { CONFIG_ONLY_ROW, CONFIG_TIME_COLUMN, CONFIG_BUCKET };
+enum { USER_VERSION, USER_ID, USER_EMBEDDING, USER_SEEN };
+enum { ITEM_VERSION, ITEM_KEY, ITEM_NO, ITEM_ID, ITEM_EMBEDDING, ITEM_POPULARITY };
+enum { BLOCK_VERSION, BLOCK_NO, BLOCK_CODES };
+
+static const LookupLayout deployed_layout = {
+	MODEL_VERSION, 1, 4,
+	{{"deployed", BOOLOID}, {"version", INT4OID}, {"dims", INT4OID}, {"items", INT8OID}}
+};
+
+static const LookupLayout config_layout = {
+	MODEL_CONFIG, 1, 3,
+	{{"only_row", BOOLOID}, {"time_column", NAMEOID}, {"bucket", INTERVALOID}}
+};
+
+static const LookupLayout user_layout = {
+	MODEL_USER_EMBEDDING, 2, 4,
+	{{"version", INT4OID}, {"user_id", InvalidOid}, {"embedding", BYTEAOID}, {"seen", BYTEAOID}}
+};
+
+/* By ItemKey. */
+static const LookupLayout item_layouts[] = {
+	{MODEL_ITEM_EMBEDDING, 2, 6,
+		{{"version", INT4OID}, {"item_no", INT4OID}, {"item_no", INT4OID},
+		{"item_id", InvalidOid}, {"embedding", BYTEAOID}, {"popularity", FLOAT4OID}}},
+	{MODEL_ITEM_EMBEDDING, 2, 6,
+		{{"version", INT4OID}, {"popular_no", INT4OID}, {"item_no", INT4OID},
+		{"item_id", InvalidOid}, {"embedding", BYTEAOID}, {"popularity", FLOAT4OID}}},
+	{MODEL_ITEM_EMBEDDING, 2, 6,
+		{{"version", INT4OID}, {"item_id", InvalidOid}, {"item_no", INT4OID},
+		{"item_id", InvalidOid}, {"embedding", BYTEAOID}, {"popularity", FLOAT4OID}}},
+};
+
+static const LookupLayout block_layout = {
+	MODEL_ITEM_BLOCK, 2, 3,
+	{{"version", INT4OID}, {"block", INT4OID}, {"codes", BYTEAOID}}
+};
+
+/* A column that holds what is needed in every row; a NULL there is damage. */
+static Datum
+RequiredValue(Lookup *lookup, int column, const char *what)
+{
+	bool		is_null;
+	Datum		value = LookupValue(lookup, column, &is_null);
+
+	if (is_null)
+		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(lookup->schema), what);
+	return value;
+}
+
+/* Is there any version at all? */
+static bool
+HasVersions(Oid schema)
+{
+	static const LookupLayout layout = {MODEL_VERSION, 1, 1, {{"version", INT4OID}}};
+	Lookup		lookup;
+	bool		found;
+
+	LookupOpen(&lookup, schema, &layout);
+	LookupStart(&lookup, 0, NULL);
+	found = LookupNext(&lookup);
+	LookupClose(&lookup);
+	return found;
+}
+
+static void pg_attribute_noreturn()
+ReportNotDeployed(Oid schema)
+{
+	if (HasVersions(schema))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no version of model \"%s\" is deployed", ModelSchemaName(schema)),
+				 errhint("Deploy one with commrec.deploy(), or train the model with commrec.train().")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("model \"%s\" has not been trained", ModelSchemaName(schema)),
+			 errhint("Train it with commrec.train().")));
+}
+
+void
+ReadDeployedVersion(Oid schema, DeployedVersion *deployed)
+{
+	static const char what[] = "row of the deployed version";
+	Datum		is_deployed = BoolGetDatum(true);
+	Lookup		lookup;
+	int64		items;
+
+	LookupOpen(&lookup, schema, &deployed_layout);
+	LookupStart(&lookup, 1, &is_deployed);
+	if (!LookupNext(&lookup))
+		ReportNotDeployed(schema);
+	deployed->version = DatumGetInt32(RequiredValue(&lookup, VERSION_VERSION, what));
+	deployed->dims = DatumGetInt32(RequiredValue(&lookup, VERSION_DIMS, what));
+	items = DatumGetInt64(RequiredValue(&lookup, VERSION_ITEMS, what));
+	if (deployed->dims < 0 || deployed->dims > CR_BLOCK_DIMS_MAX || items < 0 || items > PG_INT32_MAX)
+		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(schema), what);
+	deployed->items = (int32) items;
+	LookupClose(&lookup);
+}
+
+bool
+ReadBucketWidth(Oid schema, int64 *bucket_width)
+{
+	Datum		only_row = BoolGetDatum(true);
+	Lookup		lookup;
+	Datum		bucket;
+	bool		is_null;
+
+	LookupOpen(&lookup, schema, &config_layout);
+	LookupStart(&lookup, 1, &only_row);
+	if (!LookupNext(&lookup))
+		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(schema), "configuration");
+	bucket = RequiredValue(&lookup, CONFIG_BUCKET, "configuration");
+	*bucket_width = BucketWidth(DatumGetIntervalP(bucket));
+	(void) LookupValue(&lookup, CONFIG_TIME_COLUMN, &is_null);
+	LookupClose(&lookup);
+	return !is_null;
+}
+
+/* Go to the row of one user; false if there is none. */
+static bool
+FindUser(Lookup *lookup, const DeployedVersion *deployed, Datum user)
+{
+	Datum		keys[2];
+
+	keys[0] = Int32GetDatum(deployed->version);
+	keys[1] = user;
+	LookupStart(lookup, 2, keys);
+	return LookupNext(lookup);
+}
+
+/* Raise what is wrong with one of the user's columns; names are made up only when needed. */
+static void
+CheckUserBytes(CrStatus status, const Lookup *lookup, Datum user, const char *column)
+{
+	if (status != CR_OK)
+		CheckStoredBytes(status, ModelSchemaName(lookup->schema),
+						 psprintf("%s of user \"%s\"", column, IdToCString(user, lookup->id_kind)));
+}
+
+/* NULL: nothing was learned of this user. */
+static float *
+ReadUserEmbedding(Lookup *lookup, const DeployedVersion *deployed, Datum user)
+{
+	Size		length = 0;
+	const uint8 *bytes;
+	float	   *embedding;
+
+	if (deployed->dims == 0 || (bytes = LookupBytes(lookup, USER_EMBEDDING, &length)) == NULL)
+		return NULL;
+	embedding = palloc(sizeof(float) * deployed->dims);
+	CheckUserBytes(cr_embedding_decode(bytes, length, deployed->dims, embedding), lookup, user,
+				   "embedding");
+	return embedding;
+}
+
+/* Entries are ascending, so the last one tells whether all of them name items of the version. */
+static void
+ReadUserSeen(Lookup *lookup, const DeployedVersion *deployed, Datum user, StoredUser *stored)
+{
+	Size		length = 0;
+	const uint8 *bytes = LookupBytes(lookup, USER_SEEN, &length);
+	CrStatus	status = CR_CORRUPT;
+	uint32		count = 0;
+
+	if (bytes != NULL)
+		status = cr_seen_check(bytes, length, &count);
+	CheckUserBytes(status, lookup, user, "list of seen items");
+	stored->seen = palloc(sizeof(uint32) * Max(count, 1));
+	stored->seen_count = count;
+	cr_seen_decode(bytes, count, stored->seen);
+	if (count > 0 && stored->seen[count - 1] >> 1 >= (uint32) deployed->items)
+		CheckUserBytes(CR_CORRUPT, lookup, user, "list of seen items");
+}
+
+bool
+ReadUser(Oid schema, const DeployedVersion *deployed, Datum user, StoredUser *stored)
+{
+	Lookup		lookup;
+	bool		is_known;
+
+	memset(stored, 0, sizeof(*stored));
+	LookupOpen(&lookup, schema, &user_layout);
+	is_known = FindUser(&lookup, deployed, user);
+	if (is_known)
+	{
+		stored->embedding = ReadUserEmbedding(&lookup, deployed, user);
+		ReadUserSeen(&lookup, deployed, user, stored);
+	}
+	LookupClose(&lookup);
+	return is_known;
+}
+
+bool
+IsKnownUser(Oid schema, const DeployedVersion *deployed, IdKind kind, Datum user)
+{
+	Lookup		lookup;
+	bool		is_known;
+
+	LookupOpen(&lookup, schema, &user_layout);
+	if (lookup.id_kind != kind)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("tables of model \"%s\" have user ids of different types",
+						ModelSchemaName(schema)),
+				 errhint("Drop the model and create it again with commrec.create_model().")));
+	is_known = FindUser(&lookup, deployed, user);
+	LookupClose(&lookup);
+	return is_known;
+}
+
+void
+ItemReaderOpen(ItemReader *reader, Oid schema, const DeployedVersion *deployed, ItemKey key)
+{
+	reader->deployed = deployed;
+	LookupOpen(&reader->lookup, schema, &item_layouts[key]);
+}
+
+void
+ItemReaderClose(ItemReader *reader)
+{
+	LookupClose(&reader->lookup);
+}
+
+static bool
+FindItem(ItemReader *reader, Datum key)
+{
+	Datum		keys[2];
+
+	keys[0] = Int32GetDatum(reader->deployed->version);
+	keys[1] = key;
+	LookupStart(&reader->lookup, 2, keys);
+	return LookupNext(&reader->lookup);
+}
+
+void
+ItemReaderFindNo(ItemReader *reader, int32 item_no)
+{
+	if (!FindItem(reader, Int32GetDatum(item_no)))
+		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(reader->lookup.schema),
+						 psprintf("row of item number %d", item_no));
+}
+
+bool
+ItemReaderFindId(ItemReader *reader, Datum item_id)
+{
+	return FindItem(reader, item_id);
+}
+
+void
+ItemReaderStart(ItemReader *reader)
+{
+	Datum		version = Int32GetDatum(reader->deployed->version);
+
+	LookupStart(&reader->lookup, 1, &version);
+}
+
+bool
+ItemReaderNext(ItemReader *reader)
+{
+	return LookupNext(&reader->lookup);
+}
+
+/* Raise what is wrong with one of the current item's columns. */
+static void
+CheckItemBytes(CrStatus status, ItemReader *reader, const char *column)
+{
+	Lookup	   *lookup = &reader->lookup;
+	bool		is_null;
+	Datum		item_id;
+
+	if (status == CR_OK)
+		return;
+	item_id = LookupValue(lookup, ITEM_ID, &is_null);
+	CheckStoredBytes(status, ModelSchemaName(lookup->schema),
+					 psprintf("%s of item \"%s\"", column,
+							  is_null ? "" : IdToCString(item_id, lookup->id_kind)));
+}
+
+void
+ItemReaderGet(ItemReader *reader, StoredItem *item)
+{
+	bool		is_no_null;
+	bool		is_popularity_null;
+	Datum		item_no = LookupValue(&reader->lookup, ITEM_NO, &is_no_null);
+	Datum		popularity = LookupValue(&reader->lookup, ITEM_POPULARITY, &is_popularity_null);
+
+	if (is_no_null || DatumGetInt32(item_no) < 0 ||
+		DatumGetInt32(item_no) >= reader->deployed->items)
+		CheckItemBytes(CR_CORRUPT, reader, "number");
+	if (is_popularity_null || !isfinite(DatumGetFloat4(popularity)))
+		CheckItemBytes(CR_CORRUPT, reader, "popularity");
+	item->item_no = DatumGetInt32(item_no);
+	item->popularity = DatumGetFloat4(popularity);
+}
+
+void
+ItemReaderEmbedding(ItemReader *reader, float *embedding)
+{
+	Size		length = 0;
+	const uint8 *bytes = LookupBytes(&reader->lookup, ITEM_EMBEDDING, &length);
+
+	CheckItemBytes(bytes == NULL ? CR_CORRUPT :
+				   cr_embedding_decode(bytes, length, reader->deployed->dims, embedding),
+				   reader, "embedding");
+}
+
+Datum
+ItemReaderId(ItemReader *reader)
+{
+	Oid			type = IdKindType(reader->lookup.id_kind);
+	int16		length;
+	bool		by_value;
+	Datum		id = RequiredValue(&reader->lookup, ITEM_ID, "id of an item");
+
+	get_typlenbyval(type, &length, &by_value);
+	return datumCopy(id, by_value, length);
+}
+
+void
+BlockReaderOpen(BlockReader *reader, Oid schema, const DeployedVersion *deployed)
+{
+	Datum		version = Int32GetDatum(deployed->version);
+
+	reader->deployed = deployed;
+	reader->next_block = 0;
+	reader->next_item = 0;
+	LookupOpen(&reader->lookup, schema, &block_layout);
+	LookupStart(&reader->lookup, 1, &version);
+}
+
+void
+BlockReaderClose(BlockReader *reader)
+{
+	LookupClose(&reader->lookup);
+}
+
+/* The items of the blocks follow each other without a gap: a lost one must not go unnoticed. */
+static CrStatus
+CheckBlock(BlockReader *reader, const uint8 *bytes, Size length, CrBlockHeader *header)
+{
+	CrStatus	status;
+
+	if (bytes == NULL)
+		return CR_CORRUPT;
+	status = cr_block_check(bytes, length, reader->deployed->dims, header);
+	if (status == CR_OK && (header->first_item_no != reader->next_item ||
+							header->items > reader->deployed->items - reader->next_item))
+		return CR_CORRUPT;
+	return status;
+}
+
+const uint8 *
+BlockReaderNext(BlockReader *reader, CrBlockHeader *header)
+{
+	const uint8 *bytes = NULL;
+	CrStatus	status = CR_CORRUPT;
+	Size		length = 0;
+
+	if (reader->next_item >= reader->deployed->items)
+		return NULL;
+	if (LookupNext(&reader->lookup))
+	{
+		bytes = LookupBytes(&reader->lookup, BLOCK_CODES, &length);
+		status = CheckBlock(reader, bytes, length, header);
+	}
+	if (status != CR_OK)
+		CheckStoredBytes(status, ModelSchemaName(reader->lookup.schema),
+						 psprintf("item block %d", reader->next_block));
+	reader->next_block++;
+	reader->next_item += header->items;
+	return bytes;
+}

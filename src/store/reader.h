@@ -1,0 +1,105 @@
+/*
+ * reader.h
+ *		Reading the rows of a deployed version: by index, with the active snapshot, no SPI.
+ *
+ * These run in every recommend(); they open a table and its index, fetch and
+ * close.  Bytes are checked on every read: damaged ones are XX001, those of a
+ * newer format 0A000, both naming the model and the entity.
+ */
+#ifndef COMMREC_READER_H
+#define COMMREC_READER_H
+
+#include "core/block.h"
+#include "store/lookup.h"
+#include "utils/timestamp.h"
+
+typedef struct DeployedVersion
+{
+	int32		version;
+	int32		dims;			/* of the embeddings; 0 if nothing could be learned */
+	int32		items;			/* items of the version: item_no and popular_no are 0 .. items-1 */
+} DeployedVersion;
+
+/* The deployed version of the model; 55000 with the hint to train if there is none. */
+extern void ReadDeployedVersion(Oid schema, DeployedVersion *deployed);
+
+/* Width of the model's buckets in microseconds; false if it has no time column. */
+extern bool ReadBucketWidth(Oid schema, int64 *bucket_width);
+
+/* What is stored of one user. */
+typedef struct StoredUser
+{
+	float	   *embedding;		/* dims floats, or NULL: nothing learned of this user */
+	uint32	   *seen;			/* decoded entries, see core/seen.h */
+	uint32		seen_count;		/* at most deployed->items */
+} StoredUser;
+
+/*
+ * False, and nothing stored, if the version does not know the user.  Allocated
+ * in the current context.
+ */
+extern bool ReadUser(Oid schema, const DeployedVersion *deployed, Datum user, StoredUser *stored);
+
+/* Does the version know the user, an id of this kind? */
+extern bool IsKnownUser(Oid schema, const DeployedVersion *deployed, IdKind kind, Datum user);
+
+/* What is stored of one item beside its embedding. */
+typedef struct StoredItem
+{
+	int32		item_no;
+	float		popularity;
+} StoredItem;
+
+/* Which column an item reader looks up and orders by. */
+typedef enum ItemKey
+{
+	ITEM_BY_NO,
+	ITEM_BY_POPULARITY,
+	ITEM_BY_ID
+} ItemKey;
+
+typedef struct ItemReader
+{
+	Lookup		lookup;
+	const DeployedVersion *deployed;
+} ItemReader;
+
+extern void ItemReaderOpen(ItemReader *reader, Oid schema, const DeployedVersion *deployed,
+						   ItemKey key);
+extern void ItemReaderClose(ItemReader *reader);
+
+/* Go to one item by its item_no; XX001 if there is none. */
+extern void ItemReaderFindNo(ItemReader *reader, int32 item_no);
+
+/* Go to one item by its id; false if the version does not know it. */
+extern bool ItemReaderFindId(ItemReader *reader, Datum item_id);
+
+/* Go through all items in the order of the key. */
+extern void ItemReaderStart(ItemReader *reader);
+extern bool ItemReaderNext(ItemReader *reader);
+
+/* Number and popularity of the current item, checked. */
+extern void ItemReaderGet(ItemReader *reader, StoredItem *item);
+
+/* Its embedding, into deployed->dims floats. */
+extern void ItemReaderEmbedding(ItemReader *reader, float *embedding);
+
+/* Its id, copied into the current context. */
+extern Datum ItemReaderId(ItemReader *reader);
+
+/* The blocks of a version, in their order. */
+typedef struct BlockReader
+{
+	Lookup		lookup;
+	const DeployedVersion *deployed;
+	int32		next_block;
+	int32		next_item;		/* item_no that the next block has to start with */
+} BlockReader;
+
+extern void BlockReaderOpen(BlockReader *reader, Oid schema, const DeployedVersion *deployed);
+extern void BlockReaderClose(BlockReader *reader);
+
+/* The next block, checked, or NULL after the last item; the bytes stay valid until the next call. */
+extern const uint8 *BlockReaderNext(BlockReader *reader, CrBlockHeader *header);
+
+#endif							/* COMMREC_READER_H */
