@@ -1,0 +1,499 @@
+/*
+ * blend_score.c
+ *		Scoring the candidates of a validation: nDCG@10 over the whole catalogue.
+ *
+ * The catalogue is put in the order of undecayed popularity and cut into
+ * blocks.  A block is passed over if the best of its scores by the model plus
+ * the best of its popularities could not reach the top ten; since popular
+ * items are together, nearly all are.  So a candidate costs a small part of
+ * computing the scores themselves, which all candidates share.
+ */
+#include "postgres.h"
+
+#include <cblas.h>
+#include <math.h>
+
+#include "core/metrics.h"
+#include "train/blend_internal.h"
+#include "train/events_internal.h"
+
+#define BLOCK_ITEMS		64
+#define BATCH_USERS		64			/* scored by one matrix product */
+#define BATCH_FLOATS	4194304		/* scores in memory, unless one user has more */
+#define TILE_ITEMS		32768		/* of a product between two polls: about 10 ms */
+#define WORK_MAX		INT64CONST(400000000)	/* users times items */
+#define WORK_USERS_MIN	500			/* however many items there are */
+#define TOLERANCE		1e-5
+
+/* By position in the catalogue, padded to whole blocks. */
+typedef struct BlockedRow
+{
+	float	   *value;
+	float	   *highest;		/* of each block */
+} BlockedRow;
+
+typedef struct BlendScorer
+{
+	const BlendSplit *split;
+	BlendGrid  *grid;
+	int32		items;			/* in the catalogue: those in the known events */
+	int32		blocks;
+	int32	   *item;			/* by position */
+	int32	   *position;		/* by item; -1 if unknown */
+	int32	   *engine_item;	/* by item; only for known ones */
+	int32	   *engine_user;	/* by user; -1 without a positive pair */
+	int32	   *user;			/* to validate on: grid->users of them */
+	uint8	   *is_relevant;	/* by position, of the user at hand */
+	BlockedRow	popularity[BLEND_HALF_LIVES_MAX];
+	BlockedRow	model;			/* scores of the user at hand; -infinity for what was seen */
+	BlockedRow	none;			/* 0; -infinity for what was seen */
+	EngineResult result;
+	int32		factors;
+	float	   *batch;			/* factors of BATCH_USERS users */
+	float	   *scores;			/* batch_users x items, in the engine's order of items */
+	int32		batch_users;
+} BlendScorer;
+
+typedef struct TopTen
+{
+	int			count;
+	float		score[BLEND_TOP];	/* descending */
+	int32		position[BLEND_TOP];
+} TopTen;
+
+typedef struct PopularItem
+{
+	double		popularity;
+	int32		item;
+} PopularItem;
+
+static void *
+scorer_alloc(const BlendScorer *scorer, int64 count, Size width)
+{
+	return BlendAlloc(scorer->split->memory, count, width);
+}
+
+/* Padding is -infinity: never recommended. */
+static BlockedRow
+row_alloc(const BlendScorer *scorer)
+{
+	BlockedRow	row;
+	int64		padded = (int64) scorer->blocks * BLOCK_ITEMS;
+
+	row.value = (float *) scorer_alloc(scorer, padded, sizeof(float));
+	row.highest = (float *) scorer_alloc(scorer, scorer->blocks, sizeof(float));
+	for (int64 i = scorer->items; i < padded; i++)
+		row.value[i] = -INFINITY;
+	return row;
+}
+
+static void
+row_find_highest(const BlendScorer *scorer, BlockedRow *row)
+{
+	for (int32 block = 0; block < scorer->blocks; block++)
+	{
+		const float *value = row->value + (Size) block * BLOCK_ITEMS;
+		float		highest = value[0];
+
+		for (int i = 1; i < BLOCK_ITEMS; i++)
+			highest = value[i] > highest ? value[i] : highest;
+		row->highest[block] = highest;
+	}
+}
+
+/* Most popular first, ties by number.  Polls, since a large catalogue takes its time to sort. */
+static int
+compare_popular(const void *a, const void *b)
+{
+	const PopularItem *left = (const PopularItem *) a;
+	const PopularItem *right = (const PopularItem *) b;
+
+	CHECK_FOR_INTERRUPTS();
+	if (left->popularity != right->popularity)
+		return left->popularity > right->popularity ? -1 : 1;
+	return left->item < right->item ? -1 : left->item > right->item;
+}
+
+/* Number the known items for the engine and, by popularity, for the catalogue. */
+static void
+catalogue_make(BlendScorer *scorer, double *popularity)
+{
+	const Touched *touched = scorer->split->touched;
+	PopularItem *order;
+
+	scorer->engine_item = (int32 *) scorer_alloc(scorer, touched->items, sizeof(int32));
+	scorer->position = (int32 *) scorer_alloc(scorer, touched->items, sizeof(int32));
+	order = (PopularItem *) scorer_alloc(scorer, touched->items, sizeof(PopularItem));
+	PopularityCompute(&scorer->split->known, INFINITY, EVENT_NO_TIME, popularity);
+	for (int32 item = 0; item < touched->items; item++)
+	{
+		EVENTS_POLL(item);
+		scorer->position[item] = -1;
+		if (touched->item_users[item] == 0)
+			continue;
+		scorer->engine_item[item] = scorer->items;
+		order[scorer->items].item = item;
+		order[scorer->items].popularity = popularity[item];
+		scorer->items++;
+	}
+	qsort(order, (size_t) scorer->items, sizeof(PopularItem), compare_popular);
+
+	scorer->blocks = (scorer->items + BLOCK_ITEMS - 1) / BLOCK_ITEMS;
+	scorer->item = (int32 *) scorer_alloc(scorer, scorer->items, sizeof(int32));
+	for (int32 at = 0; at < scorer->items; at++)
+	{
+		scorer->item[at] = order[at].item;
+		scorer->position[order[at].item] = at;
+	}
+}
+
+/* g by position for every half-life of the grid. */
+static void
+popularity_make(BlendScorer *scorer, double *popularity)
+{
+	const Touched *touched = scorer->split->touched;
+	float	   *score = (float *) scorer_alloc(scorer, touched->items, sizeof(float));
+
+	for (int h = 0; h < scorer->grid->half_lives; h++)
+	{
+		BlockedRow	row = row_alloc(scorer);
+
+		PopularityCompute(&scorer->split->known, scorer->grid->half_life[h], EVENT_NO_TIME,
+						  popularity);
+		PopularityScore(popularity, touched->items, score);
+		for (int32 at = 0; at < scorer->items; at++)
+			row.value[at] = score[scorer->item[at]];
+		row_find_highest(scorer, &row);
+		scorer->popularity[h] = row;
+	}
+}
+
+static bool
+is_test_user(const BlendSplit *split, int32 user)
+{
+	return split->test_start[user + 1] > split->test_start[user] && split->touched->keep_user[user];
+}
+
+/* Sample the users to validate on; returns how many. */
+static int32
+choose_users(BlendScorer *scorer)
+{
+	const BlendSplit *split = scorer->split;
+	int32		limit = BLEND_USERS_MAX;
+	int64		total = 0;
+	int64		seen = 0;
+	int32		taken = 0;
+	CrRng		rng;
+
+	if ((int64) limit * scorer->items > WORK_MAX)
+		limit = (int32) Max(WORK_MAX / scorer->items, WORK_USERS_MIN);
+	for (int32 user = 0; user < split->touched->users; user++)
+		total += is_test_user(split, user);
+	limit = (int32) Min(limit, total);
+
+	scorer->user = (int32 *) scorer_alloc(scorer, limit, sizeof(int32));
+	cr_rng_init(&rng, (uint64) split->hyperparameters->seed, BLEND_STREAM_USERS);
+	for (int32 user = 0; user < split->touched->users; user++)
+	{
+		EVENTS_POLL(user);
+		if (is_test_user(split, user) && BlendTakes(&rng, total, seen++, limit, taken))
+			scorer->user[taken++] = user;
+	}
+	return taken;
+}
+
+/* The positive pairs as CSR over all users and items, before they are renumbered. */
+static bool
+fill_positive(const BlendScorer *scorer, const PositiveFilter *filter, EngineArrays *full)
+{
+	const Touched *touched = scorer->split->touched;
+
+	full->start = (int64 *) scorer_alloc(scorer, (int64) touched->users + 1, sizeof(int64));
+	full->column = (int32 *) scorer_alloc(scorer, touched->positive, sizeof(int32));
+	full->weight = (float *) scorer_alloc(scorer, touched->positive, sizeof(float));
+	return PositiveFill(touched, filter, full->start, full->column, full->weight);
+}
+
+/* Copy the rows of users that have any pair; item numbers keep their order. */
+static void
+fill_engine(BlendScorer *scorer, const EngineArrays *full, EngineArrays *arrays)
+{
+	int32		users = scorer->split->touched->users;
+	int32		row = 0;
+	int64		pairs = full->start[users];
+
+	scorer->engine_user = (int32 *) scorer_alloc(scorer, users, sizeof(int32));
+	arrays->start[0] = 0;
+	for (int32 user = 0; user < users; user++)
+	{
+		scorer->engine_user[user] = -1;
+		if (full->start[user + 1] == full->start[user])
+			continue;
+		scorer->engine_user[user] = row;
+		arrays->start[++row] = full->start[user + 1];
+	}
+	for (int64 pair = 0; pair < pairs; pair++)
+	{
+		EVENTS_POLL(pair);
+		arrays->column[pair] = scorer->engine_item[full->column[pair]];
+		if (arrays->weight != NULL)
+			arrays->weight[pair] = full->weight[pair];
+	}
+}
+
+static int64
+count_kept_users(const Touched *touched)
+{
+	int64		count = 0;
+
+	for (int32 user = 0; user < touched->users; user++)
+		count += touched->keep_user[user] != 0;
+	return count;
+}
+
+/* A smaller model than the real one, with the defaults that the sample's shape gives. */
+static void
+set_engine_params(const BlendScorer *scorer, EngineParams *params)
+{
+	const Touched *touched = scorer->split->touched;
+	CrIalsHyperparameters used = *scorer->split->hyperparameters;
+
+	memset(params, 0, sizeof(EngineParams));
+	params->users = count_kept_users(touched);
+	params->items = scorer->items;
+	params->pairs = touched->positive;
+	cr_ials_defaults_from_shape(&used, params->users, params->items, params->pairs);
+	params->ials.factors = (int32_t) Min(used.factors, BLEND_FACTORS_MAX);
+	params->ials.unobserved_weight = used.unobserved_weight;
+	params->ials.regularization = used.regularization;
+	params->ials.regularization_exponent = used.regularization_exponent;
+	params->epochs = (int32) Min(used.epochs, BLEND_EPOCHS_MAX);
+	params->tolerance = TOLERANCE;
+	params->seed = (uint64) used.seed;
+	params->phase = "validating";
+}
+
+static Engine *
+train_model(BlendScorer *scorer, const PositiveFilter *filter, int workers, Progress *progress)
+{
+	MemoryBudget *budget = scorer->split->memory->budget;
+	EngineParams params;
+	EngineArrays full;
+	EngineArrays arrays;
+	Engine	   *engine;
+
+	set_engine_params(scorer, &params);
+	params.workers = workers;
+	params.is_weighted = !fill_positive(scorer, filter, &full);
+	engine = EngineCreate(&params, budget, &arrays);
+	fill_engine(scorer, &full, &arrays);
+	EngineRun(engine, progress, &scorer->result);
+	scorer->factors = params.ials.factors;
+	return engine;
+}
+
+static void
+top_insert(TopTen *top, float score, int32 position)
+{
+	int			at = top->count < BLEND_TOP ? top->count++ : BLEND_TOP - 1;
+
+	for (; at > 0 && top->score[at - 1] < score; at--)
+	{
+		top->score[at] = top->score[at - 1];
+		top->position[at] = top->position[at - 1];
+	}
+	top->score[at] = score;
+	top->position[at] = position;
+}
+
+/*
+ * The ten best of base + weight * popularity, ties to the lower position.
+ * Rounding is monotone, so that the sum of the highest bounds every sum.
+ */
+static void
+top_find(const BlendScorer *scorer, const BlockedRow *base, const BlockedRow *popularity,
+		 float weight, TopTen *top)
+{
+	float		threshold = -INFINITY;
+
+	top->count = 0;
+	for (int32 block = 0; block < scorer->blocks; block++)
+	{
+		int32		from = block * BLOCK_ITEMS;
+
+		if (!(base->highest[block] + weight * popularity->highest[block] > threshold))
+			continue;
+		for (int32 at = from; at < Min(from + BLOCK_ITEMS, scorer->items); at++)
+		{
+			float		score = base->value[at] + weight * popularity->value[at];
+
+			if (!(score > threshold))
+				continue;
+			top_insert(top, score, at);
+			if (top->count == BLEND_TOP)
+				threshold = top->score[BLEND_TOP - 1];
+		}
+	}
+}
+
+static double
+top_ndcg(const BlendScorer *scorer, const TopTen *top, int32 relevant)
+{
+	int32		ranks[BLEND_TOP];
+	int32		hits = 0;
+
+	for (int i = 0; i < top->count; i++)
+	{
+		if (scorer->is_relevant[top->position[i]])
+			ranks[hits++] = i + 1;
+	}
+	return cr_ndcg(ranks, hits, relevant, BLEND_TOP);
+}
+
+/* Set "none" and the marks up for a user, or back. */
+static void
+mark_user(BlendScorer *scorer, int32 user, bool is_set)
+{
+	const BlendSplit *split = scorer->split;
+	const Touched *touched = split->touched;
+
+	for (int64 pair = touched->start[user]; pair < touched->start[user + 1]; pair++)
+		scorer->none.value[scorer->position[touched->item[pair]]] = is_set ? -INFINITY : 0.0f;
+	for (int64 i = split->test_start[user]; i < split->test_start[user + 1]; i++)
+		scorer->is_relevant[scorer->position[split->test_item[i]]] = is_set;
+}
+
+/* Add one user's nDCG to every cell of the grid. */
+static void
+score_user(BlendScorer *scorer, int32 user, const float *scores)
+{
+	const BlendSplit *split = scorer->split;
+	BlendGrid  *grid = scorer->grid;
+	int32		relevant = (int32) (split->test_start[user + 1] - split->test_start[user]);
+	double		without;
+	TopTen		top;
+
+	mark_user(scorer, user, true);
+	for (int32 at = 0; at < scorer->items; at++)
+		scorer->model.value[at] = scorer->none.value[at] +
+			scores[scorer->engine_item[scorer->item[at]]];
+	row_find_highest(scorer, &scorer->model);
+	row_find_highest(scorer, &scorer->none);
+
+	/* Weight 0, the first of the grid, is the same for every half-life. */
+	top_find(scorer, &scorer->model, &scorer->popularity[0], 0.0f, &top);
+	without = top_ndcg(scorer, &top, relevant);
+	for (int h = 0; h < grid->half_lives; h++)
+	{
+		top_find(scorer, &scorer->none, &scorer->popularity[h], 1.0f, &top);
+		grid->popular[h] += top_ndcg(scorer, &top, relevant);
+		grid->ndcg[h][0] += without;
+		for (int w = 1; w < grid->weights; w++)
+		{
+			top_find(scorer, &scorer->model, &scorer->popularity[h], (float) grid->weight[w], &top);
+			grid->ndcg[h][w] += top_ndcg(scorer, &top, relevant);
+		}
+	}
+	mark_user(scorer, user, false);
+}
+
+/* Scores of the users [from, from + count) of the list for the whole catalogue. */
+static void
+score_batch(BlendScorer *scorer, int32 from, int32 count)
+{
+	Size		stride = (Size) scorer->result.stride;
+
+	for (int32 i = 0; i < count; i++)
+	{
+		int32		row = scorer->engine_user[scorer->user[from + i]];
+
+		memcpy(scorer->batch + i * stride, scorer->result.user_factors + row * stride,
+			   stride * sizeof(float));
+	}
+	for (int32 first = 0; first < scorer->items; first += TILE_ITEMS)
+	{
+		int32		items = Min(TILE_ITEMS, scorer->items - first);
+
+		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, items, scorer->factors, 1.0f,
+					scorer->batch, (int) stride, scorer->result.item_factors + first * stride,
+					(int) stride, 0.0f, scorer->scores + first, scorer->items);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+static void
+score_users(BlendScorer *scorer, Progress *progress)
+{
+	BlendGrid  *grid = scorer->grid;
+
+	for (int32 from = 0; from < grid->users; from += scorer->batch_users)
+	{
+		int32		count = Min(scorer->batch_users, grid->users - from);
+
+		score_batch(scorer, from, count);
+		for (int32 i = 0; i < count; i++)
+		{
+			score_user(scorer, scorer->user[from + i], scorer->scores + (Size) i * scorer->items);
+			ProgressPhase(progress, "validating", from + i + 1);
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+}
+
+/* From sums over users to means. */
+static void
+grid_finish(BlendGrid *grid)
+{
+	for (int h = 0; h < grid->half_lives; h++)
+	{
+		grid->popular[h] /= grid->users;
+		for (int w = 0; w < grid->weights; w++)
+			grid->ndcg[h][w] /= grid->users;
+	}
+}
+
+/* The buffers of scoring, once the model is there. */
+static void
+scorer_prepare(BlendScorer *scorer)
+{
+	scorer->batch_users = Max(1, Min(BATCH_USERS, BATCH_FLOATS / scorer->items));
+	scorer->batch = (float *) scorer_alloc(scorer,
+										   (int64) scorer->batch_users * scorer->result.stride,
+										   sizeof(float));
+	scorer->scores = (float *) scorer_alloc(scorer, (int64) scorer->batch_users * scorer->items,
+											sizeof(float));
+	scorer->is_relevant = (uint8 *) scorer_alloc(scorer, scorer->items, 1);
+	memset(scorer->is_relevant, 0, (Size) scorer->items);
+	scorer->model = row_alloc(scorer);
+	scorer->none = row_alloc(scorer);
+	memset(scorer->none.value, 0, (Size) scorer->items * sizeof(float));
+}
+
+bool
+BlendGridScore(const BlendSplit *split, int workers, Progress *progress, BlendGrid *grid)
+{
+	const CrIalsHyperparameters *given = split->hyperparameters;
+	PositiveFilter filter = {given->alpha, (int32) given->min_item_users,
+	(int32) given->min_user_items};
+	BlendScorer scorer;
+	Engine	   *engine;
+	double	   *popularity;
+
+	memset(&scorer, 0, sizeof(scorer));
+	scorer.split = split;
+	scorer.grid = grid;
+	PositiveCount(split->touched, &filter);
+	popularity = (double *) scorer_alloc(&scorer, split->touched->items, sizeof(double));
+	catalogue_make(&scorer, popularity);
+	grid->users = choose_users(&scorer);
+	if (grid->users < BLEND_USERS_MIN)
+		return false;
+
+	popularity_make(&scorer, popularity);
+	engine = train_model(&scorer, &filter, workers, progress);
+	scorer_prepare(&scorer);
+	score_users(&scorer, progress);
+	EngineDestroy(engine, split->memory->budget);
+	grid_finish(grid);
+	return true;
+}

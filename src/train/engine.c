@@ -1,0 +1,188 @@
+/*
+ * engine.c
+ *		The life of an engine: plan, memory, run, results.
+ *
+ * Phases of EngineRun: transpose (leader alone), then 0 to "epochs" epochs as
+ * engine_shared.h describes them, by all participants.
+ *
+ * The block of arrays is a DSM segment where workers were asked for and one
+ * can be had, else private memory of the same layout.  The segment belongs to
+ * the current resource owner, private memory to the current memory context:
+ * after an error both are released by the abort.
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "miscadmin.h"
+#include "storage/dsm.h"
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+
+#include "train/engine_shared.h"
+
+#define BLOCK_ALIGNMENT		64
+
+struct Engine
+{
+	EngineParams params;
+	Size		bytes;			/* reserved in the budget */
+	void	   *memory;			/* private block, or NULL */
+	dsm_segment *segment;		/* shared block, or NULL */
+	EngineView	view;			/* the leader's */
+};
+
+static Size
+bytes_for_layout(const EngineParams *params, const EngineLayout *layout)
+{
+	Size		workspaces = mul_size(EngineWorkspaceBytes(params->ials.factors),
+									  (Size) params->workers + 1);
+
+	return add_size(add_size(layout->total, BLOCK_ALIGNMENT), workspaces);
+}
+
+Size
+EngineBytes(const EngineParams *params)
+{
+	EngineLayout layout;
+
+	EngineLayoutCompute(params, &layout);
+	return bytes_for_layout(params, &layout);
+}
+
+/*
+ * Containers often come with very little shared memory; the server's message
+ * about it does not say that training can do without.
+ */
+static void
+add_shared_memory_hint(void *arg)
+{
+	int			code = geterrcode();
+
+	if (code == ERRCODE_DISK_FULL || code == ERRCODE_OUT_OF_MEMORY)
+		errhint("Training needs %zu MB of dynamic shared memory: make /dev/shm larger, or train with workers => 0.",
+				*(Size *) arg / (1024 * 1024) + 1);
+}
+
+/* NULL if the server has no slot left for another segment. */
+static dsm_segment *
+create_segment(Size bytes)
+{
+	ErrorContextCallback callback;
+	dsm_segment *segment;
+
+	callback.callback = add_shared_memory_hint;
+	callback.arg = &bytes;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	segment = dsm_create(bytes, DSM_CREATE_NULL_IF_MAXSEGMENTS);
+	error_context_stack = callback.previous;
+	return segment;
+}
+
+static EngineShared *
+allocate_block(Engine *engine, Size bytes)
+{
+	if (engine->params.workers > 0)
+		engine->segment = create_segment(bytes);
+	if (engine->segment != NULL)
+		return (EngineShared *) dsm_segment_address(engine->segment);
+	engine->memory = MemoryContextAllocHuge(CurrentMemoryContext, bytes + BLOCK_ALIGNMENT);
+	return (EngineShared *) TYPEALIGN(BLOCK_ALIGNMENT, engine->memory);
+}
+
+static void
+fill_shared(EngineShared *shared, const EngineParams *params, const EngineLayout *layout)
+{
+	memset(shared, 0, sizeof(EngineShared));
+	shared->layout = *layout;
+	shared->ials = params->ials;
+	shared->epochs = params->epochs;
+	shared->tolerance = params->tolerance;
+	shared->seed = params->seed;
+	strlcpy(shared->phase, params->phase, sizeof(shared->phase));
+	BarrierInit(&shared->barrier, 0);
+	pg_atomic_init_u32(&shared->stop_phase, (uint32) params->epochs * ENGINE_STEPS + 1);
+	pg_atomic_init_u32(&shared->workers, 0);
+}
+
+Engine *
+EngineCreate(const EngineParams *params, MemoryBudget *budget, EngineArrays *arrays)
+{
+	Engine	   *engine = (Engine *) palloc0(sizeof(Engine));
+	EngineLayout layout;
+	EngineShared *shared;
+	EngineSide *users;
+
+	Assert(params->users <= PG_INT32_MAX && params->items <= PG_INT32_MAX);
+	EngineLayoutCompute(params, &layout);
+	engine->params = *params;
+	engine->bytes = bytes_for_layout(params, &layout);
+	BudgetReserve(budget, engine->bytes, params->phase);
+
+	shared = allocate_block(engine, layout.total);
+	fill_shared(shared, params, &layout);
+	EngineViewInit(&engine->view, shared);
+	for (int phase = 0; phase < 1 + params->epochs * ENGINE_STEPS; phase++)
+		pg_atomic_init_u64(&engine->view.counters[phase], 0);
+
+	users = &engine->view.side[SIDE_USERS];
+	arrays->start = users->start;
+	arrays->column = users->column;
+	arrays->weight = users->weight;
+	return engine;
+}
+
+static void
+raise_diverged(const EngineView *view)
+{
+	int			epochs = view->shared->epochs_run;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("training did not converge"),
+			 epochs > 1 ?
+			 errdetail("The loss is %g after epoch %d, and was %g before.",
+					   view->loss[epochs - 1], epochs, view->loss[epochs - 2]) :
+			 errdetail("The loss is %g after epoch %d.", view->loss[epochs - 1], epochs),
+			 errhint("Raise the hyperparameter \"regularization\", or lower \"alpha\".")));
+}
+
+void
+EngineRun(Engine *engine, Progress *progress, EngineResult *result)
+{
+	EngineView *view = &engine->view;
+	EngineShared *shared = view->shared;
+
+	ProgressPhase(progress, engine->params.phase, -1);
+	strlcpy(shared->model, progress->model, sizeof(shared->model));
+	EngineTranspose(view);
+
+	INSTR_TIME_SET_CURRENT(shared->epoch_started);
+	result->workers = 0;
+	if (engine->segment != NULL)
+		result->workers = EngineRunParallel(view, engine->segment, engine->params.workers,
+											progress);
+	else
+		EngineParticipate(view, progress);
+	if (shared->has_diverged)
+		raise_diverged(view);
+
+	result->stride = view->stride;
+	result->user_factors = view->side[SIDE_USERS].factors;
+	result->item_factors = view->side[SIDE_ITEMS].factors;
+	result->epochs = shared->epochs_run;
+	result->loss = view->loss;
+	result->seconds = view->seconds;
+	result->bytes = engine->bytes;
+}
+
+void
+EngineDestroy(Engine *engine, MemoryBudget *budget)
+{
+	if (engine->segment != NULL)
+		dsm_detach(engine->segment);
+	if (engine->memory != NULL)
+		pfree(engine->memory);
+	BudgetRelease(budget, engine->bytes);
+	pfree(engine);
+}

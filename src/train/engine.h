@@ -1,0 +1,72 @@
+/*
+ * engine.h
+ *		iALS in one shared segment by a leader and any number of parallel workers.
+ *
+ * Life: EngineCreate plans every byte, reserves it and gives out the arrays
+ * for the user-major CSR; the caller fills them; EngineRun transposes, starts
+ * workers, runs all epochs and returns with the workers gone; the factors stay
+ * valid until EngineDestroy.
+ *
+ * With workers the arrays live in one DSM segment of our own (the segment of a
+ * ParallelContext falls back to plain palloc, which ends at 1 GB); without, in
+ * private memory.  Phases follow each other by a dynamic Barrier; in each of
+ * them participants claim units from a pre-zeroed counter.  Units are fixed
+ * ranges of rows and reductions run in unit order, so that the same seed gives
+ * the same bits whatever the number of workers.
+ */
+#ifndef COMMREC_ENGINE_H
+#define COMMREC_ENGINE_H
+
+#include "common/memory.h"
+#include "core/ials.h"
+#include "train/progress.h"
+
+typedef struct Engine Engine;
+
+typedef struct EngineParams
+{
+	CrIalsParams ials;
+	int64		users;
+	int64		items;
+	int64		pairs;
+	bool		is_weighted;	/* room for confidences; false: all are 1 */
+	int32		epochs;
+	double		tolerance;		/* stop when the loss falls by less than this fraction */
+	uint64		seed;
+	int			workers;		/* asked for; 0: the leader alone */
+	const char *phase;			/* for progress: "training" or "validating" */
+} EngineParams;
+
+/* The user-major CSR to be filled by the caller. */
+typedef struct EngineArrays
+{
+	int64	   *start;			/* users + 1 */
+	int32	   *column;			/* pairs */
+	float	   *weight;			/* pairs, or NULL unless is_weighted */
+} EngineArrays;
+
+typedef struct EngineResult
+{
+	int32		stride;			/* floats from one factor row to the next */
+	const float *user_factors;
+	const float *item_factors;
+	int32		epochs;			/* run */
+	const double *loss;			/* after each epoch */
+	const double *seconds;		/* of each epoch */
+	int			workers;		/* launched beside the leader */
+	Size		bytes;			/* planned for the run */
+} EngineResult;
+
+/* Bytes that EngineCreate would reserve. */
+extern Size EngineBytes(const EngineParams *params);
+
+/* 54000 if the plan does not fit the budget, before anything is allocated. */
+extern Engine *EngineCreate(const EngineParams *params, MemoryBudget *budget,
+							EngineArrays *arrays);
+
+/* 55000 "training did not converge" if the loss is not finite or rises without end. */
+extern void EngineRun(Engine *engine, Progress *progress, EngineResult *result);
+
+extern void EngineDestroy(Engine *engine, MemoryBudget *budget);
+
+#endif							/* COMMREC_ENGINE_H */

@@ -1,0 +1,129 @@
+/*
+ * engine_layout.c
+ *		Where the arrays of an engine lie: sizes, offsets, and pointers from them.
+ *
+ * The layout depends on the parameters alone, never on the number of workers:
+ * units of work and the order of sums follow from it.
+ */
+#include "postgres.h"
+
+#include "storage/shmem.h"
+
+#include "train/engine_shared.h"
+
+#define ALIGNMENT	64			/* a cache line, and the widest vector */
+
+/* An event's share of a slice costs k*k multiplications; a slice should stay well below 1 ms. */
+#define SLICE_WORK	4000000
+#define SLICE_MIN	64
+
+/* Append count elements; returns their offset. */
+static Size
+place(EngineLayout *layout, int64 count, Size size)
+{
+	Size		offset = layout->total;
+	Size		bytes = add_size(mul_size((Size) count, size), ALIGNMENT - 1);
+
+	layout->total = add_size(offset, bytes - bytes % ALIGNMENT);
+	return offset;
+}
+
+static int64
+divide_up(int64 n, int64 by)
+{
+	return (n + by - 1) / by;
+}
+
+static void
+place_side(EngineLayout *layout, EngineSideLayout *side, const EngineParams *params, int64 rows)
+{
+	int64		blocks = Max(divide_up(rows, CR_GRAM_ROWS), 1);
+	int32		stride = cr_factor_stride(params->ials.factors);
+
+	side->rows = rows;
+	side->chunks = divide_up(rows, ENGINE_CHUNK_ROWS);
+	side->range_rows = divide_up(blocks, ENGINE_RANGES_MAX) * CR_GRAM_ROWS;
+	side->ranges = (int32) divide_up(Max(rows, 1), side->range_rows);
+	side->start = place(layout, rows + 1, sizeof(int64));
+	side->column = place(layout, params->pairs, sizeof(int32));
+	side->weight = params->is_weighted ? place(layout, params->pairs, sizeof(float)) : 0;
+	side->factors = place(layout, rows, mul_size((Size) stride, sizeof(float)));
+	side->losses = place(layout, side->chunks, sizeof(CrIalsLoss));
+}
+
+void
+EngineLayoutCompute(const EngineParams *params, EngineLayout *layout)
+{
+	EngineSideLayout *users = &layout->side[SIDE_USERS];
+	EngineSideLayout *items = &layout->side[SIDE_ITEMS];
+	int64		factors = params->ials.factors;
+	int64		stride = cr_factor_stride(params->ials.factors);
+
+	memset(layout, 0, sizeof(EngineLayout));
+	place(layout, 1, sizeof(EngineShared));
+	place_side(layout, users, params, params->users);
+	place_side(layout, items, params, params->items);
+	layout->counters = place(layout, 1 + (int64) params->epochs * ENGINE_STEPS,
+							 sizeof(pg_atomic_uint64));
+	layout->partials = place(layout, Max(users->ranges, items->ranges) * factors * factors,
+							 sizeof(double));
+	layout->gram = place(layout, factors * stride, sizeof(float));
+	layout->loss = place(layout, params->epochs, sizeof(double));
+	layout->seconds = place(layout, params->epochs, sizeof(double));
+}
+
+Size
+EngineWorkspaceBytes(int32 factors)
+{
+	return add_size(cr_ials_workspace_size(factors), ALIGNMENT);
+}
+
+static void
+view_side(EngineView *view, EngineSideNumber number)
+{
+	char	   *base = (char *) view->shared;
+	EngineSide *side = &view->side[number];
+	const EngineSideLayout *layout = &view->shared->layout.side[number];
+
+	side->layout = layout;
+	side->name = number == SIDE_USERS ? "users" : "items";
+	side->start = (int64 *) (base + layout->start);
+	side->column = (int32 *) (base + layout->column);
+	side->weight = layout->weight == 0 ? NULL : (float *) (base + layout->weight);
+	side->factors = (float *) (base + layout->factors);
+	side->losses = (CrIalsLoss *) (base + layout->losses);
+	side->interactions.rows = layout->rows;
+	side->interactions.columns = view->shared->layout.side[1 - number].rows;
+	side->interactions.start = side->start;
+	side->interactions.column = side->column;
+	side->interactions.weight = side->weight;
+}
+
+void
+EngineViewInit(EngineView *view, EngineShared *shared)
+{
+	char	   *base = (char *) shared;
+	int64		factors = shared->ials.factors;
+
+	memset(view, 0, sizeof(EngineView));
+	view->shared = shared;
+	view->stride = cr_factor_stride(shared->ials.factors);
+	view->slice = Max(SLICE_WORK / (factors * factors), SLICE_MIN);
+	view->counters = (pg_atomic_uint64 *) (base + shared->layout.counters);
+	view->partials = (double *) (base + shared->layout.partials);
+	view->gram = (float *) (base + shared->layout.gram);
+	view->loss = (double *) (base + shared->layout.loss);
+	view->seconds = (double *) (base + shared->layout.seconds);
+	view_side(view, SIDE_USERS);
+	view_side(view, SIDE_ITEMS);
+	for (int number = 0; number < ENGINE_SIDES; number++)
+	{
+		EngineSide *side = &view->side[number];
+
+		side->half.params = &shared->ials;
+		side->half.interactions = &side->interactions;
+		side->half.fixed = view->side[1 - number].factors;
+		side->half.gram = view->gram;
+		side->half.solved = side->factors;
+	}
+}

@@ -1,0 +1,92 @@
+/*
+ * engine_prepare.c
+ *		The item-major copy of the interactions, made by the leader in slices.
+ *
+ * A counting sort as in cr_csr_transpose, but with polls for interrupts: at
+ * tens of millions of pairs it takes longer than a cancel may wait.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "train/engine_shared.h"
+
+#define SLICE_PAIRS		INT64CONST(262144)	/* scattered writes: about 10 ms */
+
+/* start[i] = number of pairs of the items before i. */
+static void
+count_items(const EngineSide *users, EngineSide *items, int64 pairs)
+{
+	int64		before = 0;
+
+	memset(items->start, 0, (Size) (items->layout->rows + 1) * sizeof(int64));
+	for (int64 from = 0; from < pairs; from += SLICE_PAIRS)
+	{
+		int64		to = Min(from + SLICE_PAIRS, pairs);
+
+		for (int64 e = from; e < to; e++)
+			items->start[users->column[e]]++;
+		CHECK_FOR_INTERRUPTS();
+	}
+	for (int64 item = 0; item <= items->layout->rows; item++)
+	{
+		int64		count = items->start[item];
+
+		items->start[item] = before;
+		before += count;
+	}
+}
+
+/* Copy the pairs of one slice to the next free places of their items, which moves start[] on. */
+static int64
+scatter_slice(const EngineSide *users, EngineSide *items, int64 from, int64 to, int64 user)
+{
+	for (int64 e = from; e < to; e++)
+	{
+		int64		place;
+
+		while (e >= users->start[user + 1])
+			user++;
+		place = items->start[users->column[e]]++;
+		items->column[place] = (int32) user;
+		if (users->weight != NULL)
+			items->weight[place] = users->weight[e];
+	}
+	return user;
+}
+
+/* In the order of the pairs, so that it is the same sum everywhere. */
+static double
+sum_weights(const EngineSide *users, int64 from, int64 to)
+{
+	double		sum = 0;
+
+	if (users->weight == NULL)
+		return (double) (to - from);
+	for (int64 e = from; e < to; e++)
+		sum += users->weight[e];
+	return sum;
+}
+
+void
+EngineTranspose(EngineView *view)
+{
+	const EngineSide *users = &view->side[SIDE_USERS];
+	EngineSide *items = &view->side[SIDE_ITEMS];
+	int64		pairs = users->start[users->layout->rows];
+	int64		user = 0;
+
+	count_items(users, items, pairs);
+	view->shared->weight_sum = 0;
+	for (int64 from = 0; from < pairs; from += SLICE_PAIRS)
+	{
+		int64		to = Min(from + SLICE_PAIRS, pairs);
+
+		user = scatter_slice(users, items, from, to, user);
+		view->shared->weight_sum += sum_weights(users, from, to);
+		CHECK_FOR_INTERRUPTS();
+	}
+	/* Filling has moved every offset to the next item's: move them back. */
+	memmove(items->start + 1, items->start, (Size) items->layout->rows * sizeof(int64));
+	items->start[0] = 0;
+}

@@ -1,0 +1,162 @@
+/*
+ * engine_shared.h
+ *		What leader and workers of one engine share, and each participant's view of it.
+ *
+ * One block of memory, a DSM segment or private, begins with an EngineShared;
+ * all arrays follow at the offsets of its EngineLayout, each aligned to 64
+ * bytes.  There are no pointers in it: every participant maps it elsewhere and
+ * builds an EngineView.
+ *
+ * Who writes what:
+ *	- the arrays of interactions: the leader, before workers start;
+ *	- factors, losses, partial Gram matrices: whoever claimed the unit that they
+ *	  belong to; others read them after the next barrier only;
+ *	- epochs_run, has_diverged, loss[], seconds[], epoch_started: the one that
+ *	  claimed the end of the epoch; others read them after the next barrier.
+ * There is no lock but the barrier's own.
+ */
+#ifndef COMMREC_ENGINE_SHARED_H
+#define COMMREC_ENGINE_SHARED_H
+
+#include "port/atomics.h"
+#include "storage/barrier.h"
+
+#include "train/engine.h"
+
+#define ENGINE_CHUNK_ROWS	32		/* rows of a unit of solving */
+#define ENGINE_START_ROWS	1024	/* rows of a unit of initialising factors */
+#define ENGINE_RANGES_MAX	32		/* partial Gram matrices of a side */
+
+/*
+ * Barrier phase 0 initialises the factors; epoch e (from 0) is the phases
+ * 1 + ENGINE_STEPS * e and on, one per step.
+ */
+typedef enum EngineStep
+{
+	STEP_ITEM_GRAM,
+	STEP_ITEM_REDUCE,
+	STEP_SOLVE_USERS,
+	STEP_USER_GRAM,
+	STEP_USER_REDUCE,
+	STEP_SOLVE_ITEMS,
+	STEP_EPOCH_END
+} EngineStep;
+
+#define ENGINE_STEPS	(STEP_EPOCH_END + 1)
+
+typedef enum EngineSideNumber
+{
+	SIDE_USERS,
+	SIDE_ITEMS
+} EngineSideNumber;
+
+#define ENGINE_SIDES	(SIDE_ITEMS + 1)
+
+typedef struct EngineSideLayout
+{
+	int64		rows;
+	int64		chunks;			/* of ENGINE_CHUNK_ROWS rows */
+	int64		range_rows;		/* rows of a Gram range, a multiple of CR_GRAM_ROWS */
+	int32		ranges;			/* at most ENGINE_RANGES_MAX; depends on rows alone */
+	Size		start;			/* int64[rows + 1] */
+	Size		column;			/* int32[pairs] */
+	Size		weight;			/* float[pairs], 0 unless weighted */
+	Size		factors;		/* float[rows * stride] */
+	Size		losses;			/* CrIalsLoss[chunks] */
+} EngineSideLayout;
+
+/* Offsets from the beginning of the block. */
+typedef struct EngineLayout
+{
+	EngineSideLayout side[ENGINE_SIDES];
+	Size		counters;		/* pg_atomic_uint64, one per phase: units claimed */
+	Size		partials;		/* double[ranges * k * k] */
+	Size		gram;			/* float[k * stride] */
+	Size		loss;			/* double[epochs] */
+	Size		seconds;		/* double[epochs] */
+	Size		total;
+} EngineLayout;
+
+typedef struct EngineShared
+{
+	EngineLayout layout;
+	CrIalsParams ials;
+	int32		epochs;			/* asked for */
+	double		tolerance;
+	uint64		seed;
+	double		weight_sum;		/* of all confidences: the loss of factors that are all zero */
+	char		model[NAMEDATALEN];
+	char		phase[PROGRESS_PHASE_SIZE];
+
+	Barrier		barrier;
+	pg_atomic_uint32 stop_phase;	/* phase at which participants leave */
+	pg_atomic_uint32 workers;	/* that attached in time to take part */
+
+	int32		epochs_run;
+	bool		has_diverged;
+	instr_time	epoch_started;
+} EngineShared;
+
+typedef struct EngineSide
+{
+	const EngineSideLayout *layout;
+	int64	   *start;
+	int32	   *column;
+	float	   *weight;			/* NULL unless weighted */
+	float	   *factors;
+	CrIalsLoss *losses;
+	CrCsr		interactions;	/* the same arrays as the core reads them */
+	CrIalsHalf	half;			/* solves this side */
+	const char *name;			/* for progress */
+} EngineSide;
+
+/* One participant's pointers into the block, and what it has for itself. */
+typedef struct EngineView
+{
+	EngineShared *shared;
+	EngineSide	side[ENGINE_SIDES];
+	pg_atomic_uint64 *counters;
+	double	   *partials;
+	float	   *gram;
+	double	   *loss;
+	double	   *seconds;
+	int32		stride;
+	int64		slice;			/* events of a row between two polls for interrupts */
+	int			epochs_reported;	/* verbose lines written */
+	Progress   *progress;
+	void	   *workspace;		/* cr_ials_workspace_size() bytes; NULL until it takes part */
+} EngineView;
+
+/* engine_layout.c */
+
+/* Where everything lies for these parameters. */
+extern void EngineLayoutCompute(const EngineParams *params, EngineLayout *layout);
+
+/* Bytes that every participant needs for itself. */
+extern Size EngineWorkspaceBytes(int32 factors);
+
+/* Pointers into the block; no workspace yet. */
+extern void EngineViewInit(EngineView *view, EngineShared *shared);
+
+/* engine_phases.c */
+
+/*
+ * Take part until the training stops: attach to the barrier at whatever phase
+ * it has reached, claim units, leave.  Allocates the view's workspace in the
+ * current context.
+ */
+extern void EngineParticipate(EngineView *view, Progress *progress);
+
+/* engine_prepare.c */
+
+/* Fill the item-major arrays and weight_sum from the user-major ones. */
+extern void EngineTranspose(EngineView *view);
+
+/* engine_worker.c */
+
+/* Run the prepared engine in "segment" with workers; returns how many were launched. */
+struct dsm_segment;
+extern int	EngineRunParallel(EngineView *view, struct dsm_segment *segment, int workers,
+							  Progress *progress);
+
+#endif							/* COMMREC_ENGINE_SHARED_H */

@@ -1,0 +1,101 @@
+/*
+ * events.h
+ *		Reading the events: one pass through a read-only cursor, as the caller.
+ *
+ * The query runs with the caller's privileges and search_path through SPI, so
+ * that views, partitions, foreign tables, column privileges and row security
+ * hold.  A DestReceiver takes the rows as they come; nothing is copied twice.
+ *
+ * The result is column-wise.  After EventsSort the events are ordered by
+ * (user, item, action, time, value), numbers are native order, exact
+ * duplicates (same user, item, action, time; no time equals no time) are gone,
+ * the largest value having been kept, and user[] has become offsets.  Nothing
+ * in it depends on the order in which rows came.
+ */
+#ifndef COMMREC_EVENTS_H
+#define COMMREC_EVENTS_H
+
+#include "common/memory.h"
+#include "store/model.h"
+#include "train/actions.h"
+#include "train/idmap.h"
+
+#define EVENT_NO_TIME	DT_NOBEGIN	/* the event had no time: it trains, but has no bucket */
+
+typedef struct EventsSkipped
+{
+	int64		null_id;		/* user or item NULL */
+	int64		null_value;		/* value NULL where the action counts it */
+	int64		bad_value;		/* value NaN or infinite where the action counts it */
+	int64		bad_time;		/* time infinite */
+	int64		duplicate;		/* exact duplicates beyond the first */
+	int64		no_time;		/* kept for training, left out of K and S; not counted if there is
+								 * no time column */
+	int64		future;			/* kept; time after the transaction's start */
+} EventsSkipped;
+
+typedef struct EventsOptions
+{
+	bool		strict;			/* a NaN or infinite value is 22023 instead of skipped */
+	bool		allow_row_security;
+} EventsOptions;
+
+typedef struct EventLog
+{
+	int64		count;
+	int64	   *start;			/* users + 1 offsets, after EventsSort */
+	int32	   *item;
+	int16	   *action;			/* NULL if all events are the implied action */
+	double	   *value;			/* NULL without a value column; NaN where it does not count */
+	TimestampTz *time;			/* NULL without a time column */
+	int16		implied_action;
+	IdKind		user_kind;
+	IdKind		item_kind;
+	IdMap	   *users;
+	IdMap	   *items;
+	ActionTable *actions;
+	EventsSkipped skipped;
+	bool		row_security;	/* row security was active on what was read */
+	TimestampTz newest;			/* newest time, EVENT_NO_TIME if none has any */
+	TimestampTz age_origin;		/* ages count from here: the newest time that is not in the future, or
+								 * the newest if all are; EVENT_NO_TIME if none has any */
+	MemoryBudget *budget;
+	MemoryContext context;		/* owns all of it */
+} EventLog;
+
+/*
+ * Check relation and columns (42P01, 42703 with the columns there are, 42804,
+ * 42809, 42501, 55000 for row security), read, number, sort, deduplicate, and
+ * report what was left out in one NOTICE (a WARNING for times in the future).
+ * 55000 "no usable events" if nothing is left.
+ */
+extern EventLog *EventsRead(const ModelConfig *config, const EventsOptions *options,
+							MemoryBudget *budget);
+
+/* The weights of an event's action. */
+extern const ActionWeights *EventWeights(const EventLog *log, int64 event);
+
+/* (value - low) / (high - low), not clamped; NaN if no value of this event counts. */
+extern double EventScaledValue(const EventLog *log, int64 event);
+
+/*
+ * What one event adds to the preference, before decay: preference(action),
+ * times the scaled value where the action counts it (not clamped).
+ */
+extern double EventPreference(const EventLog *log, int64 event);
+
+extern int32 EventsUsers(const EventLog *log);
+extern int32 EventsItems(const EventLog *log);
+
+/*
+ * Free the events themselves and give their bytes back; count, skipped, newest
+ * and the id maps stay, for publishing.
+ */
+extern void EventsFreeRows(EventLog *log);
+
+/* Give back the columns; counts, ids and actions stay. */
+extern void EventsFreeRows(EventLog *log);
+
+extern void EventsFree(EventLog *log);
+
+#endif							/* COMMREC_EVENTS_H */

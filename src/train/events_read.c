@@ -1,0 +1,325 @@
+/*
+ * events_read.c
+ *		One pass over the events: rows to chunks of numbered columns.
+ *
+ * The rows of a read-only cursor go straight into a DestReceiver, which
+ * numbers ids and actions, drops what cannot be used and appends the rest to
+ * chunks.  A full chunk is followed by a larger one, so that nothing is ever
+ * copied to make room, and every chunk is counted before it is allocated.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "executor/spi.h"
+#include "nodes/nodeFuncs.h"
+#include "tcop/dest.h"
+#include "tcop/pquery.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/float.h"
+#include "utils/memutils.h"
+#include "utils/plancache.h"
+#include "utils/timestamp.h"
+
+#include "train/events_internal.h"
+
+#define CHUNK_FIRST		((int64) 65536)
+#define CHUNK_LARGEST	((int64) 1048576)
+
+typedef struct EventReceiver
+{
+	DestReceiver pub;			/* must come first */
+	EventLog   *log;
+	const EventSource *source;
+	EventChunks *chunks;
+	EventChunk *chunk;			/* being filled */
+	bool		strict;
+} EventReceiver;
+
+/* One row while it is looked at. */
+typedef struct EventRow
+{
+	Datum		user;
+	Datum		item;
+	int16		action;
+	double		value;			/* NaN where it does not count */
+	TimestampTz time;
+} EventRow;
+
+static void *
+AllocColumn(EventReceiver *receiver, int64 room, Size width)
+{
+	return BudgetAlloc(receiver->log->budget, mul_size(room, width), "events as they are read");
+}
+
+static void
+StartChunk(EventReceiver *receiver)
+{
+	EventChunks *chunks = receiver->chunks;
+	MemoryContext old_context = MemoryContextSwitchTo(receiver->log->context);
+	const EventSource *source = receiver->source;
+	int64		room = chunks->count == 0 ? CHUNK_FIRST :
+		Min(receiver->chunk->room * 2, CHUNK_LARGEST);
+	EventChunk *chunk;
+
+	if (chunks->count == chunks->room)
+	{
+		chunks->room = Max(chunks->room * 2, 64);
+		chunks->chunk = chunks->chunk == NULL ?
+			palloc(chunks->room * sizeof(EventChunk)) :
+			repalloc_huge(chunks->chunk, chunks->room * sizeof(EventChunk));
+	}
+	chunk = &chunks->chunk[chunks->count++];
+	memset(chunk, 0, sizeof(EventChunk));
+	chunk->room = room;
+	chunk->user = AllocColumn(receiver, room, sizeof(int32));
+	chunk->item = AllocColumn(receiver, room, sizeof(int32));
+	if (source->action_at >= 0)
+		chunk->action = AllocColumn(receiver, room, sizeof(int16));
+	if (source->value_at >= 0)
+		chunk->value = AllocColumn(receiver, room, sizeof(double));
+	if (source->time_at >= 0)
+		chunk->time = AllocColumn(receiver, room, sizeof(TimestampTz));
+	receiver->chunk = chunk;
+	MemoryContextSwitchTo(old_context);
+}
+
+static void
+AppendEvent(EventReceiver *receiver, const EventRow *row)
+{
+	EventChunk *chunk = receiver->chunk;
+	int64		at;
+
+	if (chunk == NULL || chunk->count == chunk->room)
+	{
+		StartChunk(receiver);
+		chunk = receiver->chunk;
+	}
+	at = chunk->count++;
+	chunk->user[at] = IdMapAdd(receiver->log->users, row->user);
+	chunk->item[at] = IdMapAdd(receiver->log->items, row->item);
+	if (chunk->action != NULL)
+		chunk->action[at] = row->action;
+	if (chunk->value != NULL)
+		chunk->value[at] = row->value;
+	if (chunk->time != NULL)
+		chunk->time[at] = row->time;
+	receiver->chunks->events++;
+}
+
+/* Midnight UTC of a date, whatever the session's time zone; infinity stays infinity. */
+static TimestampTz
+TimeFromDate(DateADT date)
+{
+	if (DATE_IS_NOBEGIN(date))
+		return DT_NOBEGIN;
+	if (DATE_IS_NOEND(date))
+		return DT_NOEND;
+	if (date >= TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("date out of range for timestamp: %d days after 2000-01-01", date)));
+	return (TimestampTz) date * USECS_PER_DAY;
+}
+
+/*
+ * The time of a row.  A timestamp without time zone has the bits of the
+ * timestamptz that it is in UTC.
+ */
+static TimestampTz
+ReadTime(const EventReceiver *receiver, TupleTableSlot *slot)
+{
+	int			at = receiver->source->time_at;
+
+	if (at < 0 || slot->tts_isnull[at])
+		return EVENT_NO_TIME;
+	if (receiver->source->time_is_date)
+		return TimeFromDate(DatumGetDateADT(slot->tts_values[at]));
+	return DatumGetTimestampTz(slot->tts_values[at]);
+}
+
+static int16
+ReadAction(const EventReceiver *receiver, TupleTableSlot *slot)
+{
+	int			at = receiver->source->action_at;
+	text	   *name;
+	int16		action;
+
+	if (at < 0)
+		return receiver->log->implied_action;
+	if (slot->tts_isnull[at])
+		return ActionTableImplied(receiver->log->actions);
+	name = DatumGetTextPP(slot->tts_values[at]);
+	action = ActionTableFind(receiver->log->actions, VARDATA_ANY(name),
+							 (int) VARSIZE_ANY_EXHDR(name));
+	if ((Pointer) name != DatumGetPointer(slot->tts_values[at]))
+		pfree(name);
+	return action;
+}
+
+static void pg_attribute_noreturn()
+ReportBadValue(const EventReceiver *receiver, const EventRow *row)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("value of user \"%s\" for item \"%s\" is not a finite number",
+					IdToCString(row->user, receiver->log->user_kind),
+					IdToCString(row->item, receiver->log->item_kind)),
+			 errhint("Correct the events, or train without strict to leave them out.")));
+}
+
+/* Set row->value; false if the event cannot be used without one. */
+static bool
+ReadValue(const EventReceiver *receiver, TupleTableSlot *slot, EventRow *row)
+{
+	int			at = receiver->source->value_at;
+	EventLog   *log = receiver->log;
+
+	row->value = get_float8_nan();
+	if (at < 0 || isnan(ActionTableGet(log->actions, row->action)->value_low))
+		return true;
+	if (slot->tts_isnull[at])
+	{
+		log->skipped.null_value++;
+		return false;
+	}
+	row->value = DatumGetFloat8(slot->tts_values[at]);
+	if (isfinite(row->value))
+		return true;
+	if (receiver->strict)
+		ReportBadValue(receiver, row);
+	log->skipped.bad_value++;
+	return false;
+}
+
+/* Fill "row"; false if the event is left out, which has been counted then. */
+static bool
+ReadRow(EventReceiver *receiver, TupleTableSlot *slot, EventRow *row)
+{
+	EventsSkipped *skipped = &receiver->log->skipped;
+	int			time_at = receiver->source->time_at;
+
+	if (slot->tts_isnull[0] || slot->tts_isnull[1])
+	{
+		skipped->null_id++;
+		return false;
+	}
+	row->user = slot->tts_values[0];
+	row->item = slot->tts_values[1];
+	row->time = ReadTime(receiver, slot);
+	if (TIMESTAMP_NOT_FINITE(row->time) && time_at >= 0 && !slot->tts_isnull[time_at])
+	{
+		skipped->bad_time++;
+		return false;
+	}
+	row->action = ReadAction(receiver, slot);
+	return ReadValue(receiver, slot, row);
+}
+
+static bool
+ReceiveEvent(TupleTableSlot *slot, DestReceiver *self)
+{
+	EventReceiver *receiver = (EventReceiver *) self;
+	EventRow	row;
+
+	slot_getallattrs(slot);
+	if (ReadRow(receiver, slot, &row))
+		AppendEvent(receiver, &row);
+	return true;
+}
+
+static void
+ReceiverStartup(DestReceiver *self, int operation, TupleDesc type)
+{
+	(void) self;
+	(void) operation;
+	(void) type;
+}
+
+static void
+ReceiverDone(DestReceiver *self)
+{
+	(void) self;
+}
+
+/*
+ * Does the rewritten query filter rows by a policy?  Asked of the query, not
+ * of the relation, because a view may read protected tables.  The plan's own
+ * "depends on row security" is set for those who bypass it as well.
+ */
+static bool
+HasPolicies(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+		return ((RangeTblEntry *) node)->securityQuals != NIL;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, HasPolicies, context,
+								 QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, HasPolicies, context);
+}
+
+static bool
+IsRowSecurityActive(SPIPlanPtr plan)
+{
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+
+	return HasPolicies((Node *) linitial(source->query_list), NULL);
+}
+
+static void
+CheckRowSecurity(EventLog *log, const EventSource *source, const EventsOptions *options,
+				 SPIPlanPtr plan)
+{
+	if (!IsRowSecurityActive(plan))
+		return;
+	if (!options->allow_row_security)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("row security is active on %s", source->name),
+				 errdetail("The model would be trained on the rows that its trainer may see."),
+				 errhint("Train as a role that bypasses row security, or with allow_row_security => true.")));
+	log->row_security = true;
+}
+
+/* All rows in one go: the executor looks for interrupts at every one. */
+static void
+FetchAll(EventReceiver *receiver, SPIPlanPtr plan)
+{
+	Portal		portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
+
+	if (portal == NULL)
+		elog(ERROR, "SPI_cursor_open failed: %s", SPI_result_code_string(SPI_result));
+	PortalRunFetch(portal, FETCH_FORWARD, FETCH_ALL, (DestReceiver *) receiver);
+	SPI_cursor_close(portal);
+}
+
+void
+EventSourceRead(EventLog *log, const EventSource *source, const EventsOptions *options,
+				EventChunks *chunks)
+{
+	EventReceiver receiver;
+	SPIPlanPtr	plan;
+
+	memset(&receiver, 0, sizeof(receiver));
+	receiver.pub.receiveSlot = ReceiveEvent;
+	receiver.pub.rStartup = ReceiverStartup;
+	receiver.pub.rShutdown = ReceiverDone;
+	receiver.pub.rDestroy = ReceiverDone;
+	receiver.pub.mydest = DestNone;
+	receiver.log = log;
+	receiver.source = source;
+	receiver.chunks = chunks;
+	receiver.strict = options->strict;
+
+	SPI_connect();
+	/* Not scrollable, so that no node of the plan keeps its rows for going back. */
+	plan = SPI_prepare_cursor(source->query, 0, NULL, CURSOR_OPT_NO_SCROLL);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
+	CheckRowSecurity(log, source, options, plan);
+	FetchAll(&receiver, plan);
+	SPI_finish();
+}

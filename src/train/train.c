@@ -1,0 +1,423 @@
+/*
+ * train.c
+ *		One training run: check -> read -> choose -> plan -> train -> publish.
+ *
+ * Everything is written in the caller's transaction, and before or after the
+ * parallel phases, never in them: first what the events say by themselves
+ * (actions, knowledge spread, satisfaction), in the end the version.  The run's
+ * memory is in one context that goes with it; the shared segment belongs to
+ * the engine and is gone when it is destroyed, or with the resource owner of
+ * the (sub)transaction when an error ends the run.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker_internals.h"
+#include "utils/memutils.h"
+
+#include "core/algorithm.h"
+#include "store/publish.h"
+#include "train/blend.h"
+#include "train/engine.h"
+#include "train/events.h"
+#include "train/interactions.h"
+#include "train/json.h"
+#include "train/knowledge.h"
+#include "train/train.h"
+
+/* Training ends when an epoch improves the loss by less than this fraction. */
+#define LOSS_TOLERANCE	1e-5
+
+typedef struct TrainRun
+{
+	const TrainOptions *options;
+	ModelConfig *config;
+	instr_time	started;
+	MemoryBudget budget;
+	Progress	progress;
+	CrIalsHyperparameters given;	/* with NaN where the data decide */
+	CrIalsHyperparameters used;
+	EventLog   *log;
+	Touched    *touched;
+	PositiveFilter filter;
+	bool		is_learnable;	/* false: answers come from popularity alone */
+	BlendChoice blend;
+	double	   *popularity;		/* decayed, by item */
+	float	   *popularity_score;	/* weighted coordinate by item; NULL without */
+	Engine	   *engine;			/* NULL unless is_learnable */
+	EngineResult result;
+} TrainRun;
+
+/* Nothing is written, and nobody waits, before these hold. */
+static void
+CheckMayTrain(Oid schema)
+{
+	PreventCommandIfReadOnly("commrec.train()");
+	PreventCommandIfParallelMode("commrec.train()");
+	PreventCommandDuringRecovery("commrec.train()");
+	ModelRequireOwner(schema);
+	if (!TrainLockAcquire(schema))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("model \"%s\" is being trained", ModelSchemaName(schema)),
+				 errhint("Wait until the other training has ended; commrec.progress shows it.")));
+}
+
+/* Presets, over them the model's hyperparameters, over them the call's. */
+static void
+ReadHyperparameters(TrainRun *run)
+{
+	const char *algorithm = run->config->algorithm;
+
+	HyperparametersApply(algorithm, NULL, &run->given);
+	cr_parameters_preset(cr_algorithm_find(algorithm), &run->given);
+	HyperparametersApply(algorithm, run->config->hyperparameters, &run->given);
+	HyperparametersApply(algorithm, run->options->hyperparameters, &run->given);
+	run->used = run->given;
+}
+
+static void
+ReadEvents(TrainRun *run)
+{
+	EventsOptions options;
+
+	options.strict = run->options->strict;
+	options.allow_row_security = run->options->allow_row_security;
+	ProgressPhase(&run->progress, "reading events", -1);
+	run->log = EventsRead(run->config, &options, &run->budget);
+	ActionTableAddNew(run->log->actions, run->config);
+}
+
+/* 55000 if no pair prefers or dislikes anything: there is nothing to learn, nor to rank by. */
+static void
+RequirePreferences(const TrainRun *run)
+{
+	const Touched *touched = run->touched;
+	int64		pairs = touched->start[touched->users];
+
+	for (int64 i = 0; i < pairs; i++)
+	{
+		if (touched->preference[i] != 0)
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("no usable events in %s", run->config->events_name),
+			 errdetail("All preferences add up to zero."),
+			 errhint("Give actions a preference other than 0 in the table \"%s.%s\".",
+					 ModelSchemaName(run->config->schema), MODEL_ACTION)));
+}
+
+static void
+WarnOfPopularityOnly(const TrainRun *run, const char *reason)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("model \"%s\" cannot learn from %s", run->config->name, reason),
+			 errhint("Until there are more events, recommendations come from popularity.")));
+}
+
+/* Can anything be learned of users and items?  Says so if not. */
+static bool
+IsLearnable(const TrainRun *run)
+{
+	if (run->log->count == 1)
+		WarnOfPopularityOnly(run, "one event");
+	else if (run->touched->users == 1)
+		WarnOfPopularityOnly(run, "one user");
+	else if (run->touched->items == 1)
+		WarnOfPopularityOnly(run, "one item");
+	else if (run->touched->positive == 0)
+		WarnOfPopularityOnly(run, "events without a positive preference");
+	else
+		return true;
+	return false;
+}
+
+/* Sum up preferences and count what trains. */
+static void
+BuildInteractions(TrainRun *run)
+{
+	TouchedOptions options;
+
+	ProgressPhase(&run->progress, "summing preferences", -1);
+	options.half_life = run->given.half_life;
+	options.until = EVENT_NO_TIME;
+	run->touched = TouchedBuild(run->log, &options, &run->budget);
+	RequirePreferences(run);
+	run->filter.alpha = run->given.alpha;
+	run->filter.min_item_users = (int32) run->given.min_item_users;
+	run->filter.min_user_items = (int32) run->given.min_user_items;
+	PositiveCount(run->touched, &run->filter);
+	run->is_learnable = IsLearnable(run);
+}
+
+/* Fill in what the caller left to the data. */
+static void
+ChooseHyperparameters(TrainRun *run)
+{
+	cr_ials_defaults_from_shape(&run->used, run->touched->users, run->touched->items,
+								run->touched->positive);
+	if (isnan(run->given.popularity_weight) || isnan(run->given.popularity_half_life))
+	{
+		BlendOptions options;
+
+		ProgressPhase(&run->progress, "validating", -1);
+		options.hyperparameters = &run->given;
+		options.workers = run->options->workers;
+		BlendChoose(run->log, &options, &run->budget, &run->progress, &run->blend);
+		if (isnan(run->given.popularity_weight))
+			run->used.popularity_weight = run->blend.popularity_weight;
+		if (isnan(run->given.popularity_half_life))
+			run->used.popularity_half_life = run->blend.popularity_half_life;
+	}
+}
+
+/* Popularity of items, and its weighted coordinate in their embeddings. */
+static void
+ComputePopularity(TrainRun *run)
+{
+	Size		items = run->touched->items;
+
+	run->popularity = BudgetAlloc(&run->budget, items * sizeof(double), "popularity");
+	PopularityCompute(run->log, run->used.popularity_half_life, EVENT_NO_TIME, run->popularity);
+	if (!run->is_learnable || run->used.popularity_weight == 0)
+		return;
+	run->popularity_score = BudgetAlloc(&run->budget, items * sizeof(float), "popularity");
+	PopularityScore(run->popularity, run->touched->items, run->popularity_score);
+	for (Size i = 0; i < items; i++)
+		run->popularity_score[i] *= (float) run->used.popularity_weight;
+}
+
+/* log2(1 + 1) is 1: without weights of their own all pairs count the same, and need no room. */
+static bool
+HasEqualConfidences(const TrainRun *run)
+{
+	const Touched *touched = run->touched;
+	int64		pairs = touched->start[touched->users];
+
+	if (run->filter.alpha != 1)
+		return false;
+	for (int64 i = 0; i < pairs; i++)
+	{
+		if (touched->preference[i] > 0 && touched->preference[i] != 1)
+			return false;
+	}
+	return true;
+}
+
+static const char *
+ShowBytes(Size bytes)
+{
+	static const char *const units[] = {"kB", "MB", "GB"};
+	double		shown = (double) bytes / 1024;
+	int			unit = 0;
+
+	while (shown >= 1024 && unit < (int) lengthof(units) - 1)
+	{
+		shown /= 1024;
+		unit++;
+	}
+	return psprintf(unit == 2 ? "%.1f %s" : "%.0f %s", shown, units[unit]);
+}
+
+static void
+ReportPlan(const TrainRun *run)
+{
+	if (run->options->verbose)
+		ereport(INFO,
+				(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
+				 errmsg("plan: %s of %s for %lld users, %lld items, %lld pairs",
+						ShowBytes(run->budget.peak), ShowBytes(run->budget.limit),
+						(long long) run->touched->users, (long long) run->touched->items,
+						(long long) run->touched->positive)));
+}
+
+static void
+FillEngineParams(const TrainRun *run, EngineParams *params)
+{
+	memset(params, 0, sizeof(EngineParams));
+	params->ials.factors = (int32_t) run->used.factors;
+	params->ials.unobserved_weight = run->used.unobserved_weight;
+	params->ials.regularization = run->used.regularization;
+	params->ials.regularization_exponent = run->used.regularization_exponent;
+	params->users = run->touched->users;
+	params->items = run->touched->items;
+	params->pairs = run->touched->positive;
+	params->is_weighted = !HasEqualConfidences(run);
+	params->epochs = (int32) run->used.epochs;
+	params->tolerance = LOSS_TOLERANCE;
+	params->seed = (uint64) run->used.seed;
+	params->workers = run->options->workers;
+	params->phase = "training";
+}
+
+static void
+RunEngine(TrainRun *run)
+{
+	EngineParams params;
+	EngineArrays arrays;
+
+	/* Publishing comes while the factors are there, so that its memory is part of the plan. */
+	BudgetReserve(&run->budget, VersionPublishBytes(run->touched->items), "publishing");
+	if (!run->is_learnable)
+	{
+		ReportPlan(run);
+		return;
+	}
+	FillEngineParams(run, &params);
+	run->engine = EngineCreate(&params, &run->budget, &arrays);
+	ReportPlan(run);
+	PositiveFill(run->touched, &run->filter, arrays.start, arrays.column, arrays.weight);
+	EngineRun(run->engine, &run->progress, &run->result);
+}
+
+static void
+FillFactors(const TrainRun *run, PublishFactors *factors)
+{
+	memset(factors, 0, sizeof(PublishFactors));
+	if (run->is_learnable)
+	{
+		factors->factors = (int32) run->used.factors;
+		factors->dims = factors->factors + (run->popularity_score != NULL ? 1 : 0);
+		factors->stride = run->result.stride;
+		factors->user_factors = run->result.user_factors;
+		factors->item_factors = run->result.item_factors;
+		factors->item_popularity_score = run->popularity_score;
+	}
+	factors->item_popularity = run->popularity;
+	factors->item_users = run->touched->item_users;
+	factors->users = run->touched->users;
+	factors->items = run->touched->items;
+	factors->touched_start = run->touched->start;
+	factors->touched_item = run->touched->item;
+	factors->touched_preference = run->touched->preference;
+	factors->user_id = IdMapGet;
+	factors->user_map = run->log->users;
+	factors->item_id = IdMapGet;
+	factors->item_map = run->log->items;
+}
+
+static Jsonb *
+SkippedToJsonb(const EventsSkipped *skipped)
+{
+	JsonBuilder json;
+
+	JsonBegin(&json);
+	JsonAddInteger(&json, "null_id", skipped->null_id);
+	JsonAddInteger(&json, "null_value", skipped->null_value);
+	JsonAddInteger(&json, "bad_value", skipped->bad_value);
+	JsonAddInteger(&json, "bad_time", skipped->bad_time);
+	JsonAddInteger(&json, "duplicate", skipped->duplicate);
+	JsonAddInteger(&json, "no_time", skipped->no_time);
+	JsonAddInteger(&json, "future", skipped->future);
+	return JsonEnd(&json);
+}
+
+static Jsonb *
+MetricsToJsonb(const TrainRun *run)
+{
+	JsonBuilder json;
+	int32		epochs = run->result.epochs;
+
+	JsonBegin(&json);
+	JsonAddNumber(&json, "loss", epochs > 0 ? run->result.loss[epochs - 1] : NAN);
+	if (run->blend.validated)
+	{
+		JsonBeginObject(&json, "validation");
+		JsonAddInteger(&json, "users", run->blend.users);
+		JsonAddNumber(&json, "ndcg_model", run->blend.ndcg_model);
+		JsonAddNumber(&json, "ndcg_popular", run->blend.ndcg_popular);
+		JsonAddNumber(&json, "ndcg_blend", run->blend.ndcg_blend);
+		JsonEndObject(&json);
+	}
+	else
+		JsonAddNull(&json, "validation");
+	return JsonEnd(&json);
+}
+
+static int32
+Publish(TrainRun *run)
+{
+	PublishVersion version;
+	PublishFactors factors;
+
+	ProgressPhase(&run->progress, "publishing", -1);
+	memset(&version, 0, sizeof(version));
+	version.algorithm = run->config->algorithm;
+	version.hyperparameters = HyperparametersToJsonb(run->config->algorithm, &run->used);
+	version.events = run->log->count;
+	version.pairs = run->touched->positive;
+	version.skipped = SkippedToJsonb(&run->log->skipped);
+	version.has_events_until = run->log->newest != EVENT_NO_TIME;
+	version.events_until = run->log->newest;
+	version.started = run->started;
+	version.workers = run->result.workers;
+	version.memory_planned = (int64) run->budget.peak;
+	version.row_security = run->log->row_security;
+	version.metrics = MetricsToJsonb(run);
+	version.deploy = run->options->deploy;
+	version.epochs = run->result.epochs;
+	version.loss = run->result.loss;
+	version.epoch_seconds = run->result.seconds;
+	FillFactors(run, &factors);
+	return VersionPublish(run->config, &version, &factors);
+}
+
+/* The phases, in the run's memory context. */
+static int32
+RunPhases(TrainRun *run, Oid schema)
+{
+	int32		version;
+
+	run->config = ModelReadConfig(schema);
+	ReadHyperparameters(run);
+	VersionPublishCheck(run->config);
+	BudgetInit(&run->budget);
+	ProgressBegin(&run->progress, run->config->name, run->options->verbose);
+	ReadEvents(run);
+	KnowledgePublish(run->log, run->config);
+	BuildInteractions(run);
+	ChooseHyperparameters(run);
+	ComputePopularity(run);
+	EventsFreeRows(run->log);
+	RunEngine(run);
+	version = Publish(run);
+	if (run->engine != NULL)
+		EngineDestroy(run->engine, &run->budget);
+	ProgressEnd(&run->progress);
+	return version;
+}
+
+int32
+TrainModel(Oid schema, const TrainOptions *options)
+{
+	MemoryContext context;
+	MemoryContext old_context;
+	TrainOptions resolved = *options;
+	TrainRun   *run;
+	int32		version;
+
+	if (options->workers < -1 || options->workers > MAX_PARALLEL_WORKER_LIMIT)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("workers must be between 0 and %d, not %d", MAX_PARALLEL_WORKER_LIMIT,
+						options->workers),
+				 errhint("Leave it out for the setting max_parallel_maintenance_workers.")));
+	CheckMayTrain(schema);
+	if (resolved.workers == -1)
+		resolved.workers = max_parallel_maintenance_workers;
+	context = AllocSetContextCreate(CurrentMemoryContext, "commrec training",
+									ALLOCSET_DEFAULT_SIZES);
+	old_context = MemoryContextSwitchTo(context);
+	run = palloc0(sizeof(TrainRun));
+	run->options = &resolved;
+	INSTR_TIME_SET_CURRENT(run->started);
+	version = RunPhases(run, schema);
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
+	return version;
+}

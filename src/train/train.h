@@ -1,0 +1,36 @@
+/*
+ * train.h
+ *		One training run, from the model's name to the published version.
+ *
+ * check -> read -> knowledge tables -> choose defaults -> plan -> train -> publish,
+ * all in the caller's transaction.
+ */
+#ifndef COMMREC_TRAIN_H
+#define COMMREC_TRAIN_H
+
+#include "store/model.h"
+
+typedef struct TrainOptions
+{
+	Jsonb	   *hyperparameters;	/* override those of the model; NULL for none */
+	int			workers;		/* -1: max_parallel_maintenance_workers */
+	bool		deploy;
+	bool		verbose;
+	bool		strict;
+	bool		allow_row_security;
+} TrainOptions;
+
+/* Returns the number of the new version. */
+extern int32 TrainModel(Oid schema, const TrainOptions *options);
+
+/*
+ * Hyperparameters from jsonb over the presets: 22023 for unknown keys, wrong
+ * types and values out of range, with the list of what is allowed.  A JSON
+ * null stands for the default; "Infinity" as a string for +infinity.
+ */
+extern void HyperparametersApply(const char *algorithm, Jsonb *given, void *parameters);
+
+/* The parameter struct as jsonb, for the version row (non-finite numbers as strings). */
+extern Jsonb *HyperparametersToJsonb(const char *algorithm, const void *parameters);
+
+#endif							/* COMMREC_TRAIN_H */
