@@ -1,0 +1,1717 @@
+-- commrec--0.1.0.sql: the SQL surface of commrec.
+--
+--	1  embeddings					5  models: create, alter, drop
+--	2  finding models, types		6  training, versions
+--	3  serving						7  reading what was learned
+--	4  the dictionary of actions	8  views, privileges
+--
+-- Everything is qualified and every SQL or PL/pgSQL function pins its search_path; nothing
+-- runs with its owner's rights.  Functions that read the events get the caller's search_path
+-- as their last argument and put it in force for that one query, because functions within a
+-- view may need it; that query names everything in full and uses no unqualified operator.
+
+\echo Use "CREATE EXTENSION commrec" to load this file. \quit
+
+-- ---------------------------------------------------------------------------
+-- 1  Embeddings
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION commrec.embedding_to_array(embedding bytea) RETURNS real[]
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
+AS 'MODULE_PATHNAME', 'commrec_embedding_to_array';
+COMMENT ON FUNCTION commrec.embedding_to_array(bytea) IS
+'The elements of an embedding. NULL for NULL. Cast the result to pgvector''s type "vector" to use its indexes. Damaged bytes: XX001; a newer format: 0A000.';
+
+CREATE FUNCTION commrec.array_to_embedding(elements real[]) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
+AS 'MODULE_PATHNAME', 'commrec_array_to_embedding';
+COMMENT ON FUNCTION commrec.array_to_embedding(real[]) IS
+'An embedding with these elements: 1 to 16000 finite numbers in one dimension. NULL for NULL. Another shape: 22023; too many: 54000; a NULL element: 22004; NaN or infinity: 22003.';
+
+CREATE FUNCTION commrec.inner_product(a bytea, b bytea) RETURNS real
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 20
+AS 'MODULE_PATHNAME', 'commrec_inner_product';
+COMMENT ON FUNCTION commrec.inner_product(bytea, bytea) IS
+'Inner product of two embeddings of one dimension: the score that a model gives a user and an item. NULL if either is NULL. Different dimensions: 22023; damaged bytes: XX001; out of range: 22003.';
+
+CREATE FUNCTION commrec.embedding_dims(embedding bytea) RETURNS integer
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5
+AS 'MODULE_PATHNAME', 'commrec_embedding_dims';
+COMMENT ON FUNCTION commrec.embedding_dims(bytea) IS
+'Number of elements of an embedding. NULL for NULL. Damaged bytes: XX001; a newer format: 0A000.';
+
+CREATE FUNCTION commrec.embedding_accum(state bytea, embedding bytea) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20
+AS 'MODULE_PATHNAME', 'commrec_embedding_accum';
+COMMENT ON FUNCTION commrec.embedding_accum(bytea, bytea) IS
+'Support function of the aggregates over embeddings: adds one; a NULL embedding is left out.';
+
+CREATE FUNCTION commrec.embedding_combine(state bytea, other bytea) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20
+AS 'MODULE_PATHNAME', 'commrec_embedding_combine';
+COMMENT ON FUNCTION commrec.embedding_combine(bytea, bytea) IS
+'Support function of the aggregates over embeddings: adds two states, either of which may be NULL.';
+
+CREATE FUNCTION commrec.embedding_avg_final(state bytea) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20
+AS 'MODULE_PATHNAME', 'commrec_embedding_avg_final';
+COMMENT ON FUNCTION commrec.embedding_avg_final(bytea) IS
+'Support function of the aggregate commrec.avg(bytea).';
+
+CREATE FUNCTION commrec.embedding_sum_final(state bytea) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20
+AS 'MODULE_PATHNAME', 'commrec_embedding_sum_final';
+COMMENT ON FUNCTION commrec.embedding_sum_final(bytea) IS
+'Support function of the aggregate commrec.sum(bytea).';
+
+CREATE AGGREGATE commrec.avg(embedding bytea) (
+	SFUNC = commrec.embedding_accum, STYPE = pg_catalog.bytea, COMBINEFUNC = commrec.embedding_combine,
+	FINALFUNC = commrec.embedding_avg_final, PARALLEL = SAFE);
+COMMENT ON AGGREGATE commrec.avg(bytea) IS
+'Mean of embeddings, element by element, as an embedding: the taste of a group, the middle of a set of items. NULLs are left out; NULL if nothing remains. Different dimensions: 22023.';
+
+CREATE AGGREGATE commrec.sum(embedding bytea) (
+	SFUNC = commrec.embedding_accum, STYPE = pg_catalog.bytea, COMBINEFUNC = commrec.embedding_combine,
+	FINALFUNC = commrec.embedding_sum_final, PARALLEL = SAFE);
+COMMENT ON AGGREGATE commrec.sum(bytea) IS
+'Sum of embeddings, element by element, as an embedding. NULLs are left out; NULL if nothing remains. Different dimensions: 22023; out of range: 22003.';
+
+-- ---------------------------------------------------------------------------
+-- 2  Finding models; types and buckets
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION commrec.model_schema(model text DEFAULT NULL) RETURNS oid
+LANGUAGE c STABLE PARALLEL SAFE COST 20
+AS 'MODULE_PATHNAME', 'commrec_model_schema';
+COMMENT ON FUNCTION commrec.model_schema(text) IS
+'Oid of the schema that holds a model. NULL: the model of the setting commrec.default_model, or the only one that the caller may use. Unknown: 42704; no USAGE on the schema: 42501; several of that name: 42P09.';
+
+CREATE FUNCTION commrec.require_owner(model text) RETURNS oid
+LANGUAGE c STABLE PARALLEL SAFE COST 20
+AS 'MODULE_PATHNAME', 'commrec_require_owner';
+COMMENT ON FUNCTION commrec.require_owner(text) IS
+'Oid of the model''s schema if the caller is the model''s owner or a member of it, else 42501. NULL: 22004.';
+
+CREATE FUNCTION commrec.stored_id_type(type regtype) RETURNS regtype
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'commrec_stored_id_type';
+COMMENT ON FUNCTION commrec.stored_id_type(regtype) IS
+'The type in which a model stores ids of this type: smallint, integer, bigint, uuid or text (for text and varchar); domains are looked through. NULL if the type cannot be an id.';
+
+CREATE FUNCTION commrec.bucket_start(t timestamptz, bucket interval) RETURNS timestamptz
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'commrec_bucket_start';
+COMMENT ON FUNCTION commrec.bucket_start(timestamptz, interval) IS
+'Start of the bucket that holds a time: multiples of the width, counted in UTC from Monday 2001-01-01 00:00. A width with months or years, or of less than a second: 22023; an infinite time: 22008.';
+
+CREATE FUNCTION commrec.check_hyperparameters(algorithm text, hyperparameters jsonb) RETURNS void
+LANGUAGE c STABLE PARALLEL SAFE COST 10
+AS 'MODULE_PATHNAME', 'commrec_check_hyperparameters';
+COMMENT ON FUNCTION commrec.check_hyperparameters(text, jsonb) IS
+'Does nothing if the hyperparameters are right for the algorithm. An unknown algorithm or hyperparameter, a wrong JSON type or a value out of range: 22023 that lists what is allowed. A JSON null stands for the default.';
+
+CREATE FUNCTION commrec.lock_model(model text) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000
+AS 'MODULE_PATHNAME', 'commrec_lock_model';
+COMMENT ON FUNCTION commrec.lock_model(text) IS
+'Waits until nobody trains the model, and keeps others from training it until the transaction ends. Only for its owner (42501).';
+
+CREATE FUNCTION commrec.training_locks() RETURNS TABLE (pid integer, schema oid)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1 COST 100
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT l.pid, l.objid
+	FROM pg_catalog.pg_locks AS l
+	WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 1668246893 AND l.objsubid = 3
+		AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d
+						  WHERE d.datname = pg_catalog.current_database())
+$$;
+COMMENT ON FUNCTION commrec.training_locks() IS
+'Who holds a training lock in this database: process (NULL: a prepared transaction) and schema of the model.';
+
+-- ---------------------------------------------------------------------------
+-- 3  Serving
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION commrec.recommend(user_id bigint, k integer DEFAULT 10, model text DEFAULT NULL,
+	exclude_seen boolean DEFAULT true)
+RETURNS TABLE (rank integer, item_id bigint, score real, source text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 2000
+AS 'MODULE_PATHNAME', 'commrec_recommend';
+
+CREATE FUNCTION commrec.recommend(user_id uuid, k integer DEFAULT 10, model text DEFAULT NULL,
+	exclude_seen boolean DEFAULT true)
+RETURNS TABLE (rank integer, item_id uuid, score real, source text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 2000
+AS 'MODULE_PATHNAME', 'commrec_recommend';
+
+CREATE FUNCTION commrec.recommend(user_id text, k integer DEFAULT 10, model text DEFAULT NULL,
+	exclude_seen boolean DEFAULT true)
+RETURNS TABLE (rank integer, item_id text, score real, source text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 2000
+AS 'MODULE_PATHNAME', 'commrec_recommend';
+
+COMMENT ON FUNCTION commrec.recommend(bigint, integer, text, boolean) IS
+'The k best items for a user, by inner product of embeddings (source "model"), then by decayed popularity (source "popular"): min(k, eligible items) rows, ties broken by id. Items already seen are left out unless exclude_seen is false; disliked ones always. Unknown users get popular items; a NULL user no rows; a NULL k is 10, a NULL model the default one. k below 1: 22023; unknown model: 42704; no USAGE on its schema: 42501; never trained: 55000; ids of another type: 42804. Objective of the training: Rendle et al., Revisiting the performance of iALS on item recommendation benchmarks, 2021.';
+COMMENT ON FUNCTION commrec.recommend(uuid, integer, text, boolean) IS
+'The same as commrec.recommend(bigint, integer, text, boolean), for models whose users and items have uuids.';
+COMMENT ON FUNCTION commrec.recommend(text, integer, text, boolean) IS
+'The same as commrec.recommend(bigint, integer, text, boolean), for every model: ids are given and returned as text. Text that is no id of the model''s type: 22P02.';
+
+CREATE FUNCTION commrec.recommend_typed(model text, user_id "any", k integer, exclude_seen boolean)
+RETURNS SETOF record
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 2000
+AS 'MODULE_PATHNAME', 'commrec_recommend_typed';
+COMMENT ON FUNCTION commrec.recommend_typed(text, "any", integer, boolean) IS
+'What the function "recommend" of a model''s schema calls: as commrec.recommend(), with the caller''s column definition list (rank integer, item_id ..., score real, source text).';
+
+CREATE FUNCTION commrec.similar_items(item_id bigint, k integer DEFAULT 10, model text DEFAULT NULL)
+RETURNS TABLE (rank integer, item_id bigint, similarity real)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 5000
+AS 'MODULE_PATHNAME', 'commrec_similar_items';
+
+CREATE FUNCTION commrec.similar_items(item_id uuid, k integer DEFAULT 10, model text DEFAULT NULL)
+RETURNS TABLE (rank integer, item_id uuid, similarity real)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 5000
+AS 'MODULE_PATHNAME', 'commrec_similar_items';
+
+CREATE FUNCTION commrec.similar_items(item_id text, k integer DEFAULT 10, model text DEFAULT NULL)
+RETURNS TABLE (rank integer, item_id text, similarity real)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 5000
+AS 'MODULE_PATHNAME', 'commrec_similar_items';
+
+COMMENT ON FUNCTION commrec.similar_items(bigint, integer, text) IS
+'The k items whose embeddings are nearest to those of an item, by cosine (-1 to 1), the item itself left out. No rows for a NULL or unknown item; a NULL k is 10, a NULL model the default one. k below 1: 22023; unknown model: 42704; no USAGE on its schema: 42501; never trained: 55000; ids of another type: 42804.';
+COMMENT ON FUNCTION commrec.similar_items(uuid, integer, text) IS
+'The same as commrec.similar_items(bigint, integer, text), for models whose items have uuids.';
+COMMENT ON FUNCTION commrec.similar_items(text, integer, text) IS
+'The same as commrec.similar_items(bigint, integer, text), for every model: ids are given and returned as text. Text that is no id of the model''s type: 22P02.';
+
+CREATE FUNCTION commrec.similar_items_typed(model text, item_id "any", k integer)
+RETURNS SETOF record
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 5000
+AS 'MODULE_PATHNAME', 'commrec_similar_items_typed';
+COMMENT ON FUNCTION commrec.similar_items_typed(text, "any", integer) IS
+'What the function "similar_items" of a model''s schema calls: as commrec.similar_items(), with the caller''s column definition list (rank integer, item_id ..., similarity real).';
+
+CREATE FUNCTION commrec.knowledge_spread(user_id bigint, t timestamptz, model text DEFAULT NULL)
+RETURNS double precision
+LANGUAGE c STABLE PARALLEL SAFE COST 300
+AS 'MODULE_PATHNAME', 'commrec_knowledge_spread';
+
+CREATE FUNCTION commrec.knowledge_spread(user_id uuid, t timestamptz, model text DEFAULT NULL)
+RETURNS double precision
+LANGUAGE c STABLE PARALLEL SAFE COST 300
+AS 'MODULE_PATHNAME', 'commrec_knowledge_spread';
+
+CREATE FUNCTION commrec.knowledge_spread(user_id text, t timestamptz, model text DEFAULT NULL)
+RETURNS double precision
+LANGUAGE c STABLE PARALLEL SAFE COST 300
+AS 'MODULE_PATHNAME', 'commrec_knowledge_spread';
+
+COMMENT ON FUNCTION commrec.knowledge_spread(bigint, timestamptz, text) IS
+'K(t,i) = f(t) * sum of w_j over the distinct items j that user i touched in the bucket that holds t; w_j and f(t) are in the model''s tables item_spread and spread_factor. 0 for a known user without events there; NULL for an unknown or NULL user or a NULL time; a NULL model is the default one. Infinite time: 22008; no time column or never trained: 55000; unknown model: 42704; no USAGE on its schema: 42501; ids of another type: 42804.';
+COMMENT ON FUNCTION commrec.knowledge_spread(uuid, timestamptz, text) IS
+'The same as commrec.knowledge_spread(bigint, timestamptz, text), for models whose users have uuids.';
+COMMENT ON FUNCTION commrec.knowledge_spread(text, timestamptz, text) IS
+'The same as commrec.knowledge_spread(bigint, timestamptz, text), for every model: the user is given as text. Text that is no id of the model''s type: 22P02.';
+
+CREATE FUNCTION commrec.knowledge_spread_typed(model text, user_id "any", t timestamptz)
+RETURNS double precision
+LANGUAGE c STABLE PARALLEL SAFE COST 300
+AS 'MODULE_PATHNAME', 'commrec_knowledge_spread_typed';
+COMMENT ON FUNCTION commrec.knowledge_spread_typed(text, "any", timestamptz) IS
+'What the function "knowledge_spread" of a model''s schema calls: as commrec.knowledge_spread().';
+
+CREATE FUNCTION commrec.satisfaction(user_id bigint, model text DEFAULT NULL)
+RETURNS double precision
+LANGUAGE c STABLE PARALLEL SAFE COST 300
+AS 'MODULE_PATHNAME', 'commrec_satisfaction';
+
+CREATE FUNCTION commrec.satisfaction(user_id uuid, model text DEFAULT NULL)
+RETURNS double precision
+LANGUAGE c STABLE PARALLEL SAFE COST 300
+AS 'MODULE_PATHNAME', 'commrec_satisfaction';
+
+CREATE FUNCTION commrec.satisfaction(user_id text, model text DEFAULT NULL)
+RETURNS double precision
+LANGUAGE c STABLE PARALLEL SAFE COST 300
+AS 'MODULE_PATHNAME', 'commrec_satisfaction';
+
+COMMENT ON FUNCTION commrec.satisfaction(bigint, text) IS
+'S_i: the sum over buckets of s(t,i), the mean (0 to 1) of the satisfaction signals of user i in bucket t. NULL for a NULL or unknown user and for one without any signal; a NULL model is the default one. Never trained: 55000; unknown model: 42704; no USAGE on its schema: 42501; ids of another type: 42804. commrec.satisfaction_detail() gives the series.';
+COMMENT ON FUNCTION commrec.satisfaction(uuid, text) IS
+'The same as commrec.satisfaction(bigint, text), for models whose users have uuids.';
+COMMENT ON FUNCTION commrec.satisfaction(text, text) IS
+'The same as commrec.satisfaction(bigint, text), for every model: the user is given as text. Text that is no id of the model''s type: 22P02.';
+
+CREATE FUNCTION commrec.satisfaction_typed(model text, user_id "any")
+RETURNS double precision
+LANGUAGE c STABLE PARALLEL SAFE COST 300
+AS 'MODULE_PATHNAME', 'commrec_satisfaction_typed';
+COMMENT ON FUNCTION commrec.satisfaction_typed(text, "any") IS
+'What the function "satisfaction" of a model''s schema calls: as commrec.satisfaction().';
+
+-- ---------------------------------------------------------------------------
+-- 4  The dictionary of actions
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION commrec.default_action()
+RETURNS TABLE (action text, preference double precision, spread double precision,
+	satisfaction double precision, uses_value boolean)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 50 COST 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+	VALUES
+		-- looking
+		('view', 1::double precision, 0::double precision, NULL::double precision, false),
+		('read', 1, 0, NULL, false),
+		('watch', 1, 0, NULL, false),
+		('click', 1, 0, NULL, false),
+		-- liking
+		('like', 2, 0.2, 0.8, false),
+		('upvote', 2, 0.2, 0.8, false),
+		('vote', 2, 0.2, 0.8, false),
+		('favorite', 3, 0.1, 0.8, false),
+		('bookmark', 3, 0.1, 0.8, false),
+		('star', 3, 0.1, 0.8, false),
+		('save', 3, 0.1, 0.8, false),
+		('follow', 3, 0.2, 0.7, false),
+		-- taking part: knowledge passes from one to many
+		('comment', 2, 1, NULL, false),
+		('reply', 2, 1, NULL, false),
+		('review', 3, 1.5, NULL, false),
+		('answer', 3, 2, NULL, false),
+		('ask', 2, 0.5, NULL, false),
+		('share', 3, 2, 0.8, false),
+		('forward', 3, 2, 0.8, false),
+		('repost', 3, 2, 0.8, false),
+		('bounty', 3, 1, NULL, false),
+		-- paying and finishing
+		('cart', 2, 0, NULL, false),
+		('purchase', 5, 0, NULL, false),
+		('buy', 5, 0, NULL, false),
+		('enroll', 5, 0, NULL, false),
+		('subscribe', 5, 0, 0.7, false),
+		('complete', 5, 0.2, 0.9, false),
+		('accept', 3, 0.5, 1, false),
+		-- judging with a number: the value says how much, and how satisfied
+		('rating', 4, 0.2, NULL, true),
+		('rate', 4, 0.2, NULL, true),
+		-- turning away
+		('dislike', -2, 0, 0.1, false),
+		('downvote', -2, 0, 0.1, false),
+		('hide', -3, 0, 0.1, false),
+		('report', -4, 0, 0, false),
+		('block', -4, 0, 0, false),
+		('unsubscribe', -3, 0, 0.1, false),
+		('cancel', -3, 0, 0.1, false),
+		('drop', -3, 0, 0.2, false),
+		('refund', -5, 0, 0, false)
+$$;
+COMMENT ON FUNCTION commrec.default_action() IS
+'The weights with which a known action enters a model''s table "action", which is the place to change them. preference: how much one event says that the user wants the item (negative: does not). spread: how much knowledge it passes on. satisfaction: 0 to 1, NULL if it says nothing. uses_value: the event''s value counts, scaled to the range found in the data. Actions not listed get preference 1, spread 0, no satisfaction.';
+
+-- ---------------------------------------------------------------------------
+-- 5  Models: create, alter, drop
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION commrec.base_type(type oid) RETURNS oid
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE step AS (
+		SELECT t.oid, t.typtype, t.typbasetype FROM pg_catalog.pg_type AS t WHERE t.oid = type
+		UNION ALL
+		SELECT t.oid, t.typtype, t.typbasetype
+		FROM step JOIN pg_catalog.pg_type AS t ON t.oid = step.typbasetype
+		WHERE step.typtype = 'd')
+	SELECT step.oid FROM step WHERE step.typtype <> 'd'
+$$;
+COMMENT ON FUNCTION commrec.base_type(oid) IS
+'What a domain is made of in the end; any other type itself.';
+
+CREATE FUNCTION commrec.relation_name(relation oid) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+	FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+	WHERE c.oid = relation
+$$;
+COMMENT ON FUNCTION commrec.relation_name(oid) IS
+'Name of a relation, qualified and quoted; NULL if there is none.';
+
+CREATE FUNCTION commrec.check_model_name(model text) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF model IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'model must not be null',
+			HINT = 'Give the model a name; its schema will bear it, too.';
+	ELSIF model = '' THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_name',
+			MESSAGE = 'the name of a model must not be empty',
+			HINT = 'Give the model a name; its schema will bear it, too.';
+	ELSIF octet_length(model) > current_setting('max_identifier_length')::integer THEN
+		RAISE EXCEPTION USING ERRCODE = 'name_too_long',
+			MESSAGE = format('model name "%s" is too long', model),
+			DETAIL = format('It has %s bytes; the limit is %s.', octet_length(model),
+				current_setting('max_identifier_length')),
+			HINT = 'Choose a shorter name.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION commrec.check_model_name(text) IS
+'NULL: 22004; empty: 42602; longer than an identifier may be (63 bytes): 42622.';
+
+CREATE FUNCTION commrec.check_model_free(model text) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	BEGIN
+		PERFORM commrec.model_schema(model);
+	EXCEPTION
+		WHEN undefined_object THEN
+			RETURN;
+		WHEN insufficient_privilege OR ambiguous_alias THEN
+			NULL;				-- somebody's, all the same
+	END;
+	RAISE EXCEPTION USING ERRCODE = 'duplicate_object',
+		MESSAGE = format('model "%s" already exists', model),
+		HINT = 'Choose another name; commrec.drop_model() removes a model, commrec.alter_model() changes it.';
+END
+$$;
+COMMENT ON FUNCTION commrec.check_model_free(text) IS
+'42710 if a model of that name exists, whoever may use it.';
+
+CREATE FUNCTION commrec.source_column(events oid, column_name name) RETURNS oid
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found_type oid;
+	found_number smallint;
+	names text[];
+BEGIN
+	SELECT a.atttypid, a.attnum INTO found_type, found_number
+	FROM pg_attribute AS a
+	WHERE a.attrelid = events AND a.attname = column_name AND a.attnum > 0 AND NOT a.attisdropped;
+	IF NOT FOUND THEN
+		SELECT array_agg(format('"%s"', a.attname) ORDER BY a.attnum) INTO names
+		FROM pg_attribute AS a
+		WHERE a.attrelid = events AND a.attnum > 0 AND NOT a.attisdropped;
+		RAISE EXCEPTION USING ERRCODE = 'undefined_column',
+			MESSAGE = format('column "%s" does not exist in %s', column_name, commrec.relation_name(events)),
+			HINT = CASE WHEN names IS NULL THEN 'The relation has no columns.'
+				ELSE format('The columns are %s%s.', array_to_string(names[1:50], ', '),
+					CASE WHEN cardinality(names) > 50
+						THEN format(' and %s more', cardinality(names) - 50) ELSE '' END) END;
+	END IF;
+	IF NOT has_column_privilege(events, found_number, 'SELECT') THEN
+		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('permission denied for column "%s" of %s', column_name, commrec.relation_name(events)),
+			HINT = 'Events are read as the caller, who needs SELECT on them.';
+	END IF;
+	RETURN found_type;
+END
+$$;
+COMMENT ON FUNCTION commrec.source_column(oid, name) IS
+'Type of a column of the events. Not there: 42703 that lists the columns; not for the caller: 42501.';
+
+CREATE FUNCTION commrec.source_id_type(events oid, column_name name) RETURNS regtype
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	given oid := commrec.source_column(events, column_name);
+	stored regtype := commrec.stored_id_type(given);
+BEGIN
+	IF stored IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
+			MESSAGE = format('column "%s" of %s is of type %s, which an id cannot have', column_name,
+				commrec.relation_name(events), format_type(given, NULL)),
+			HINT = 'Cast it to text in a view and make the model over the view. Ids may be smallint, integer, bigint, uuid, text or varchar.';
+	END IF;
+	RETURN stored;
+END
+$$;
+COMMENT ON FUNCTION commrec.source_id_type(oid, name) IS
+'Type in which a model stores the ids of a column of the events; 42804 if its type cannot be an id.';
+
+CREATE FUNCTION commrec.check_source_type(events oid, column_name name, allowed text[], what text) RETURNS void
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	given oid := commrec.source_column(events, column_name);
+	is_allowed boolean;
+BEGIN
+	SELECT t.typnamespace = 'pg_catalog'::regnamespace AND t.typname = ANY (allowed)
+		OR t.typtype = 'e' AND 'enum' = ANY (allowed) INTO is_allowed
+	FROM pg_type AS t
+	WHERE t.oid = commrec.base_type(given);
+	IF NOT is_allowed THEN
+		RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
+			MESSAGE = format('column "%s" of %s is of type %s, but %s is needed', column_name,
+				commrec.relation_name(events), format_type(given, NULL), what),
+			HINT = 'Cast the column in a view and make the model over the view.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION commrec.check_source_type(oid, name, text[], text) IS
+'42804 unless the column, domains looked through, has one of these types of pg_catalog ("enum": any enumeration). NULL column: nothing to check.';
+
+CREATE FUNCTION commrec.check_source(events oid, user_column name, item_column name, action_column name,
+	time_column name, value_column name, OUT user_type regtype, OUT item_type regtype)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	kind "char";
+BEGIN
+	IF events IS NULL OR user_column IS NULL OR item_column IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+			MESSAGE = format('%s must not be null', CASE WHEN events IS NULL THEN 'events'
+				WHEN user_column IS NULL THEN 'user_column' ELSE 'item_column' END),
+			HINT = 'A model needs a relation with a column of users and a column of items.';
+	END IF;
+	SELECT c.relkind INTO kind FROM pg_class AS c WHERE c.oid = events;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_table',
+			MESSAGE = format('events relation %s does not exist', events),
+			HINT = 'Give the name of a table or view.';
+	ELSIF kind NOT IN ('r', 'p', 'v', 'm', 'f') THEN
+		RAISE EXCEPTION USING ERRCODE = 'wrong_object_type',
+			MESSAGE = format('%s is not a table or view', commrec.relation_name(events)),
+			HINT = 'Events are read from tables, views, materialized views and foreign tables.';
+	ELSIF NOT has_any_column_privilege(events, 'SELECT') THEN
+		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('permission denied for %s', commrec.relation_name(events)),
+			HINT = 'Events are read as the caller, who needs SELECT on them.';
+	END IF;
+	user_type := commrec.source_id_type(events, user_column);
+	item_type := commrec.source_id_type(events, item_column);
+	PERFORM commrec.check_source_type(events, action_column,
+		'{text,varchar,bpchar,name,enum}', 'text or an enumeration');
+	PERFORM commrec.check_source_type(events, time_column,
+		'{timestamptz,timestamp,date}', 'timestamptz, timestamp or date');
+	PERFORM commrec.check_source_type(events, value_column,
+		'{int2,int4,int8,numeric,float4,float8}', 'a number');
+END
+$$;
+COMMENT ON FUNCTION commrec.check_source(oid, name, name, name, name, name) IS
+'Can a model be made over these columns of this relation, by the caller? Returns the types in which ids are stored. NULL: 22004 (action, time and value may be NULL: there is none); gone: 42P01; not a table or view: 42809; no such column: 42703; wrong type: 42804; no SELECT: 42501.';
+
+CREATE FUNCTION commrec.prepare_schema(model text, in_schema name) RETURNS name
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	target name := coalesce(in_schema, model::name);
+	namespace oid;
+	namespace_owner oid;
+	problem text;
+	advice text := 'Give an empty schema of yours with in_schema.';
+BEGIN
+	SELECT n.oid, n.nspowner INTO namespace, namespace_owner FROM pg_namespace AS n WHERE n.nspname = target;
+	IF FOUND THEN
+		IF starts_with(target, 'pg_') THEN
+			problem := 'belongs to the system';
+		ELSIF NOT pg_has_role(namespace_owner, 'USAGE') THEN
+			problem := 'already exists and is not yours';
+		ELSIF EXISTS (SELECT FROM pg_class AS c WHERE c.relnamespace = namespace AND c.relname = 'commrec_model') THEN
+			problem := 'already holds a model';
+			advice := 'commrec.drop_model() removes it and commrec.alter_model() changes it; in_schema puts a model with another name into another schema.';
+		ELSIF EXISTS (SELECT FROM pg_depend AS d
+					  WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = namespace AND d.deptype = 'n') THEN
+			problem := 'already exists and is not empty';
+		END IF;
+		IF problem IS NOT NULL THEN
+			RAISE EXCEPTION USING ERRCODE = 'duplicate_schema',
+				MESSAGE = format('schema "%s" %s', target, problem), HINT = advice;
+		END IF;
+	ELSIF in_schema IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
+			MESSAGE = format('schema "%s" does not exist', in_schema),
+			HINT = 'Create it first, or leave in_schema out for a new schema with the name of the model.';
+	END IF;
+	PERFORM commrec.check_model_free(model);
+	IF namespace IS NULL THEN
+		EXECUTE format('CREATE SCHEMA %I', target);
+	END IF;
+	RETURN target;
+END
+$$;
+COMMENT ON FUNCTION commrec.prepare_schema(text, name) IS
+'An empty schema of the caller''s for a new model: in_schema, which must exist, or else one with the name of the model, made if it is not there. Not empty or not the caller''s: 42P06; in_schema missing: 3F000; the model exists elsewhere: 42710.';
+
+CREATE FUNCTION commrec.create_tables(schema_name name, user_type regtype, item_type regtype) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	user_sql text := user_type::text || CASE WHEN user_type = 'text'::regtype THEN ' COLLATE "C"' ELSE '' END;
+	item_sql text := item_type::text || CASE WHEN item_type = 'text'::regtype THEN ' COLLATE "C"' ELSE '' END;
+BEGIN
+	EXECUTE format($sql$
+		CREATE TABLE %1$I.commrec_model (
+			model text NOT NULL,
+			format integer NOT NULL,
+			events text NOT NULL,
+			events_oid oid NOT NULL,
+			model_oid oid NOT NULL,
+			user_column name NOT NULL,
+			item_column name NOT NULL,
+			action_column name,
+			time_column name,
+			value_column name,
+			user_type regtype NOT NULL,
+			item_type regtype NOT NULL,
+			algorithm text NOT NULL,
+			hyperparameters jsonb NOT NULL,
+			bucket interval NOT NULL,
+			created_at timestamptz NOT NULL DEFAULT now(),
+			only_row boolean NOT NULL DEFAULT true PRIMARY KEY CHECK (only_row));
+
+		CREATE TABLE %1$I.action (
+			action text COLLATE "C" PRIMARY KEY,
+			preference double precision NOT NULL DEFAULT 1
+				CONSTRAINT preference_is_finite CHECK (preference > '-Infinity' AND preference < 'Infinity'),
+			spread double precision NOT NULL DEFAULT 0
+				CONSTRAINT spread_is_finite_and_not_negative CHECK (spread >= 0 AND spread < 'Infinity'),
+			satisfaction double precision
+				CONSTRAINT satisfaction_is_between_0_and_1 CHECK (satisfaction >= 0 AND satisfaction <= 1),
+			value_low double precision,
+			value_high double precision,
+			CONSTRAINT value_range_is_both_or_neither CHECK ((value_low IS NULL) = (value_high IS NULL)),
+			CONSTRAINT value_range_is_finite_and_ascending
+				CHECK (value_low > '-Infinity' AND value_low < value_high AND value_high < 'Infinity'));
+
+		CREATE TABLE %1$I.version (
+			version integer PRIMARY KEY,
+			trained_at timestamptz NOT NULL,
+			algorithm text NOT NULL,
+			hyperparameters jsonb NOT NULL,
+			events bigint NOT NULL,
+			users bigint NOT NULL,
+			items bigint NOT NULL,
+			pairs bigint NOT NULL,
+			skipped jsonb NOT NULL,
+			events_until timestamptz,
+			seconds double precision NOT NULL,
+			workers integer NOT NULL,
+			memory_planned bigint NOT NULL,
+			row_security boolean NOT NULL,
+			metrics jsonb NOT NULL,
+			dims integer NOT NULL,
+			deployed boolean NOT NULL);
+		CREATE UNIQUE INDEX version_deployed_idx ON %1$I.version (deployed) WHERE deployed;
+
+		CREATE TABLE %1$I.epoch (
+			version integer,
+			epoch integer,
+			loss double precision NOT NULL,
+			seconds double precision NOT NULL,
+			PRIMARY KEY (version, epoch));
+
+		CREATE TABLE %1$I.user_embedding (
+			version integer,
+			user_id %2$s,
+			embedding bytea,
+			seen bytea NOT NULL,
+			items integer NOT NULL,
+			PRIMARY KEY (version, user_id)) WITH (toast_tuple_target = 8160);
+		ALTER TABLE %1$I.user_embedding
+			ALTER COLUMN embedding SET STORAGE EXTERNAL, ALTER COLUMN seen SET STORAGE EXTERNAL;
+
+		CREATE TABLE %1$I.item_embedding (
+			version integer,
+			item_id %3$s,
+			item_no integer NOT NULL,
+			embedding bytea NOT NULL,
+			popularity real NOT NULL,
+			popular_no integer NOT NULL,
+			users integer NOT NULL,
+			PRIMARY KEY (version, item_id),
+			UNIQUE (version, item_no),
+			UNIQUE (version, popular_no)) WITH (toast_tuple_target = 8160);
+		ALTER TABLE %1$I.item_embedding ALTER COLUMN embedding SET STORAGE EXTERNAL;
+
+		CREATE TABLE %1$I.item_block (
+			version integer,
+			block integer,
+			items integer NOT NULL,
+			max_norm real NOT NULL,
+			codes bytea NOT NULL,
+			PRIMARY KEY (version, block)) WITH (toast_tuple_target = 8160);
+		ALTER TABLE %1$I.item_block ALTER COLUMN codes SET STORAGE PLAIN;
+
+		CREATE TABLE %1$I.item_spread (
+			item_id %3$s PRIMARY KEY,
+			reach bigint NOT NULL,
+			spread double precision NOT NULL,
+			coefficient double precision NOT NULL);
+
+		CREATE TABLE %1$I.spread_factor (
+			bucket timestamptz PRIMARY KEY,
+			events bigint NOT NULL,
+			spread double precision NOT NULL,
+			factor double precision NOT NULL);
+
+		CREATE TABLE %1$I.user_activity (
+			user_id %2$s,
+			bucket timestamptz,
+			interactions bigint NOT NULL,
+			items bigint NOT NULL,
+			spread double precision NOT NULL,
+			satisfaction double precision,
+			signals bigint NOT NULL,
+			PRIMARY KEY (user_id, bucket))
+	$sql$, schema_name, user_sql, item_sql);
+END
+$$;
+COMMENT ON FUNCTION commrec.create_tables(name, regtype, regtype) IS
+'Creates the tables of a model in its schema.';
+
+CREATE FUNCTION commrec.comment_tables(schema_name name) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	entry record;
+BEGIN
+	FOR entry IN
+		SELECT c.target, c.words FROM (VALUES
+			('commrec_model', NULL, 'Configuration of a commrec model, one row; commrec.alter_model() changes it'),
+			('commrec_model', 'model', 'name of the model'),
+			('commrec_model', 'format', 'layout of the tables in this schema'),
+			('commrec_model', 'events', 'events relation, qualified and quoted, as last seen'),
+			('commrec_model', 'events_oid', 'oid of the events relation, followed through renames while model_oid is the oid of this table'),
+			('commrec_model', 'model_oid', 'oid of this table when the row was written; another one after a restore'),
+			('commrec_model', 'user_column', 'column of the events that says who'),
+			('commrec_model', 'item_column', 'column of the events that says with what'),
+			('commrec_model', 'action_column', 'column of the events that says which action; NULL: all are one'),
+			('commrec_model', 'time_column', 'column of the events that says when; NULL: no knowledge spread and no satisfaction'),
+			('commrec_model', 'value_column', 'column of the events with a number, such as a rating; NULL: none'),
+			('commrec_model', 'user_type', 'type in which users are stored'),
+			('commrec_model', 'item_type', 'type in which items are stored'),
+			('commrec_model', 'algorithm', 'what trains the model'),
+			('commrec_model', 'hyperparameters', 'those that differ from the defaults'),
+			('commrec_model', 'bucket', 'width of a bucket of time'),
+			('commrec_model', 'created_at', 'when the model was created'),
+			('commrec_model', 'only_row', 'true, so that there is one row at most'),
+			('action', NULL, 'Weights of the actions: edit them, then train again'),
+			('action', 'action', 'action as it is in the events'),
+			('action', 'preference', 'how much one event says that the user wants the item; negative: does not'),
+			('action', 'spread', 'how much knowledge one event passes on; 0: none'),
+			('action', 'satisfaction', 'how satisfied the user is with it, 0 to 1; NULL: it does not say'),
+			('action', 'value_low', 'value of an event that counts as 0; NULL: values do not count'),
+			('action', 'value_high', 'value of an event that counts as 1; NULL: values do not count'),
+			('version', NULL, 'Training runs; commrec.deploy() and commrec.rollback() choose which one serves'),
+			('version', 'version', 'number of the run'),
+			('version', 'trained_at', 'when the training began'),
+			('version', 'algorithm', 'what trained it'),
+			('version', 'hyperparameters', 'as used, defaults filled in'),
+			('version', 'events', 'events that were used'),
+			('version', 'users', 'users in them'),
+			('version', 'items', 'items in them'),
+			('version', 'pairs', 'pairs of user and item with a positive preference'),
+			('version', 'skipped', 'events left out, by reason'),
+			('version', 'events_until', 'time of the newest event'),
+			('version', 'seconds', 'how long the run took'),
+			('version', 'workers', 'parallel workers that took part'),
+			('version', 'memory_planned', 'bytes that the run planned for'),
+			('version', 'row_security', 'were the events read under row security?'),
+			('version', 'metrics', 'figures of the training and its validation'),
+			('version', 'dims', 'dimensions of the embeddings; 0: nothing could be learned'),
+			('version', 'deployed', 'does this version serve?'),
+			('epoch', NULL, 'The learning curves'),
+			('epoch', 'version', 'version that was trained'),
+			('epoch', 'epoch', 'pass over all users and items, from 1'),
+			('epoch', 'loss', 'objective after the pass'),
+			('epoch', 'seconds', 'how long the pass took'),
+			('user_embedding', NULL, 'What was learned of each user'),
+			('user_embedding', 'version', 'version that learned it'),
+			('user_embedding', 'user_id', 'user'),
+			('user_embedding', 'embedding', 'embedding, see commrec.embedding_to_array(); NULL: nothing learned'),
+			('user_embedding', 'seen', 'items that the user has seen or dislikes, packed by item_no'),
+			('user_embedding', 'items', 'how many distinct items the user has seen'),
+			('item_embedding', NULL, 'What was learned of each item'),
+			('item_embedding', 'version', 'version that learned it'),
+			('item_embedding', 'item_id', 'item'),
+			('item_embedding', 'item_no', 'place of the item in descending order of norm, from 0'),
+			('item_embedding', 'embedding', 'embedding, see commrec.embedding_to_array()'),
+			('item_embedding', 'popularity', 'decayed popularity'),
+			('item_embedding', 'popular_no', 'place of the item in descending order of popularity, from 0'),
+			('item_embedding', 'users', 'distinct users of the item'),
+			('item_block', NULL, 'Items packed for serving, derived from item_embedding; never edited'),
+			('item_block', 'version', 'version they belong to'),
+			('item_block', 'block', 'number of the block, in descending order of norm'),
+			('item_block', 'items', 'items in the block'),
+			('item_block', 'max_norm', 'largest norm in the block'),
+			('item_block', 'codes', 'quantised embeddings with their scale and error bound'),
+			('item_spread', NULL, 'How much knowledge each item passes on per user it reaches'),
+			('item_spread', 'item_id', 'item j'),
+			('item_spread', 'reach', 'R_j: distinct users reached'),
+			('item_spread', 'spread', 'A_j: sum of the spread weights of its events'),
+			('item_spread', 'coefficient', 'w_j = (A_j + m mu) / (R_j + m), shrunk to the mean of the community'),
+			('spread_factor', NULL, 'How much the community passes on in each bucket, against its mean'),
+			('spread_factor', 'bucket', 'start of bucket t'),
+			('spread_factor', 'events', 'N_t: events'),
+			('spread_factor', 'spread', 'A_t: sum of their spread weights'),
+			('spread_factor', 'factor', 'f(t) = (A_t + m) / (N_t r + m), shrunk to 1'),
+			('user_activity', NULL, 'Knowledge spread and satisfaction of each user in each bucket with events'),
+			('user_activity', 'user_id', 'user i'),
+			('user_activity', 'bucket', 'start of bucket t'),
+			('user_activity', 'interactions', 'a(t,i): events of the user in the bucket'),
+			('user_activity', 'items', 'distinct items in them'),
+			('user_activity', 'spread', 'K(t,i) = f(t) * sum of w_j over the distinct items'),
+			('user_activity', 'satisfaction', 's(t,i): mean of the satisfaction signals, 0 to 1; NULL: none'),
+			('user_activity', 'signals', 'number of satisfaction signals'))
+			AS w (relation, attribute, words),
+			LATERAL (SELECT CASE WHEN w.attribute IS NULL THEN format('TABLE %I.%I', schema_name, w.relation)
+						ELSE format('COLUMN %I.%I.%I', schema_name, w.relation, w.attribute) END, w.words)
+			AS c (target, words)
+	LOOP
+		EXECUTE format('COMMENT ON %s IS %L', entry.target, entry.words);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION commrec.comment_tables(name) IS
+'Comments on the tables of a model and their columns.';
+
+CREATE FUNCTION commrec.create_functions(schema_name name) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	config record;
+	user_type text;
+	item_type text;
+	-- What the overloaded satisfaction_detail() takes.
+	wide_type text;
+	entry record;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.commrec_model', schema_name) INTO STRICT config;
+	user_type := format('pg_catalog.%I', (SELECT t.typname FROM pg_type AS t WHERE t.oid = config.user_type));
+	item_type := format('pg_catalog.%I', (SELECT t.typname FROM pg_type AS t WHERE t.oid = config.item_type));
+	wide_type := CASE WHEN user_type IN ('pg_catalog.int2', 'pg_catalog.int4') THEN 'pg_catalog.int8' ELSE user_type END;
+	FOR entry IN
+		SELECT f.signature, f.result, f.body, f.words FROM (VALUES
+			(format('recommend(user_id %s, k integer DEFAULT 10, exclude_seen boolean DEFAULT true)', user_type),
+			 format('TABLE (rank integer, item_id %s, score real, source text)', item_type),
+			 format('SELECT r.rank, r.item_id, r.score, r.source FROM commrec.recommend_typed(%L::pg_catalog.text, $1, $2, $3) '
+				'AS r (rank pg_catalog.int4, item_id %s, score pg_catalog.float4, source pg_catalog.text)', config.model, item_type),
+			 'The k best items for a user; see commrec.recommend().'),
+			(format('similar_items(item_id %s, k integer DEFAULT 10)', item_type),
+			 format('TABLE (rank integer, item_id %s, similarity real)', item_type),
+			 format('SELECT r.rank, r.item_id, r.similarity FROM commrec.similar_items_typed(%L::pg_catalog.text, $1, $2) '
+				'AS r (rank pg_catalog.int4, item_id %s, similarity pg_catalog.float4)', config.model, item_type),
+			 'The k items nearest to an item; see commrec.similar_items().'),
+			(format('knowledge_spread(user_id %s, t timestamptz)', user_type), 'double precision',
+			 format('SELECT commrec.knowledge_spread_typed(%L::pg_catalog.text, $1, $2)', config.model),
+			 'Knowledge that a user spread in the bucket that holds t; see commrec.knowledge_spread().'),
+			(format('satisfaction(user_id %s)', user_type), 'double precision',
+			 format('SELECT commrec.satisfaction_typed(%L::pg_catalog.text, $1)', config.model),
+			 'Satisfaction of a user over all buckets; see commrec.satisfaction().'),
+			(format('satisfaction_detail(user_id %s)', user_type),
+			 'TABLE (bucket timestamptz, satisfaction double precision, signals bigint, interactions bigint, '
+				'mean double precision, source text)',
+			 format('SELECT d.bucket, d.satisfaction, d.signals, d.interactions, d.mean, d.source '
+				'FROM commrec.satisfaction_detail($1::%s, %L::pg_catalog.text) AS d', wide_type, config.model),
+			 'Satisfaction of a user, bucket by bucket; see commrec.satisfaction_detail(). The caller needs SELECT on user_activity.'))
+			AS f (signature, result, body, words)
+	LOOP
+		EXECUTE format('CREATE OR REPLACE FUNCTION %I.%s RETURNS %s LANGUAGE sql STABLE PARALLEL SAFE %s AS %L',
+			schema_name, entry.signature, entry.result,
+			CASE WHEN entry.result LIKE 'TABLE%' THEN 'ROWS 10' ELSE '' END, entry.body);
+		EXECUTE format('COMMENT ON FUNCTION %I.%s IS %L', schema_name,
+			regexp_replace(entry.signature, ' DEFAULT \w+', '', 'g'), entry.words);
+		EXECUTE format('ALTER FUNCTION %I.%s DEPENDS ON EXTENSION commrec', schema_name,
+			regexp_replace(entry.signature, ' DEFAULT \w+', '', 'g'));
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION commrec.create_functions(name) IS
+'Creates the typed functions of a model, or makes them name it anew. They go with the extension, and the planner inlines them: no SET clause, everything qualified, no operators.';
+
+CREATE FUNCTION commrec.count_actions(schema_name name, search_path text, OUT actions text[], OUT events bigint[],
+	OUT lows double precision[], OUT highs double precision[], OUT total bigint, OUT first text, OUT last text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	limit_actions CONSTANT integer := 32767;
+	config record;
+	implied text;
+	query text;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.commrec_model', schema_name) INTO STRICT config;
+	implied := CASE WHEN config.value_column IS NULL THEN 'event' ELSE 'rating' END;
+	query := format($sql$
+		SELECT pg_catalog.array_agg(g.action) FILTER (WHERE g.is_action),
+			pg_catalog.array_agg(g.events) FILTER (WHERE g.is_action),
+			pg_catalog.array_agg(g.low) FILTER (WHERE g.is_action),
+			pg_catalog.array_agg(g.high) FILTER (WHERE g.is_action),
+			pg_catalog.max(g.events) FILTER (WHERE NOT g.is_action),
+			pg_catalog.max(g.first) FILTER (WHERE NOT g.is_action),
+			pg_catalog.max(g.last) FILTER (WHERE NOT g.is_action)
+		FROM (
+			SELECT e.action, GROUPING(e.action)::pg_catalog.bool IS FALSE AS is_action,
+				pg_catalog.count(*) AS events,
+				pg_catalog.min(e.number) FILTER (WHERE e.number OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.float8
+					AND e.number OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.float8) AS low,
+				pg_catalog.max(e.number) FILTER (WHERE e.number OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.float8
+					AND e.number OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.float8) AS high,
+				pg_catalog.min(e.at) FILTER (WHERE pg_catalog.isfinite(e.at))::pg_catalog.text AS first,
+				pg_catalog.max(e.at) FILTER (WHERE pg_catalog.isfinite(e.at))::pg_catalog.text AS last
+			FROM (
+				SELECT %1$s COLLATE pg_catalog."C" AS action, %2$s AS at, %3$s AS number
+				FROM %4$s AS s
+				WHERE s.%5$I IS NOT NULL AND s.%6$I IS NOT NULL) AS e
+			GROUP BY GROUPING SETS ((), (e.action))
+			ORDER BY 2, 1
+			LIMIT %7$s) AS g
+		$sql$,
+		CASE WHEN config.action_column IS NULL THEN format('%L::pg_catalog.text', implied)
+			ELSE format('COALESCE(s.%I::pg_catalog.text, %L::pg_catalog.text)', config.action_column, implied) END,
+		CASE WHEN config.time_column IS NULL THEN 'NULL::pg_catalog.timestamptz'
+			ELSE format('s.%I::pg_catalog.%I', config.time_column,
+				(SELECT t.typname FROM pg_type AS t
+				 WHERE t.oid = commrec.base_type(commrec.source_column(config.events_oid, config.time_column)))) END,
+		CASE WHEN config.value_column IS NULL THEN 'NULL::pg_catalog.float8'
+			ELSE format('s.%I::pg_catalog.float8', config.value_column) END,
+		config.events, config.user_column, config.item_column, limit_actions + 2);
+	-- The end of this function undoes it: the setting is the function's own.
+	PERFORM pg_catalog.set_config('search_path', search_path, true);
+	EXECUTE query INTO actions, events, lows, highs, total, first, last;
+	PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+	IF cardinality(actions) > limit_actions THEN
+		RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded',
+			MESSAGE = format('too many different actions: the limit is %s', limit_actions),
+			HINT = 'Choose another action column, or group the actions in a view.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION commrec.count_actions(name, text) IS
+'Reads the events of a model as the caller, once: the actions that occur, how often, the finite range of their values; the number of events with ids and the finite range of their times.';
+
+CREATE FUNCTION commrec.count_ids(schema_name name, search_path text, OUT users bigint, OUT items bigint)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	config record;
+	query text;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.commrec_model', schema_name) INTO STRICT config;
+	SELECT format('SELECT pg_catalog.count(DISTINCT s.%I::pg_catalog.%I%s), pg_catalog.count(DISTINCT s.%I::pg_catalog.%I%s) '
+		'FROM %s AS s WHERE s.%I IS NOT NULL AND s.%I IS NOT NULL',
+		config.user_column, u.typname, CASE WHEN u.typname = 'text' THEN ' COLLATE pg_catalog."C"' ELSE '' END,
+		config.item_column, i.typname, CASE WHEN i.typname = 'text' THEN ' COLLATE pg_catalog."C"' ELSE '' END,
+		config.events, config.user_column, config.item_column)
+	INTO STRICT query
+	FROM pg_type AS u, pg_type AS i
+	WHERE u.oid = config.user_type AND i.oid = config.item_type;
+	-- The end of this function undoes it: the setting is the function's own.
+	PERFORM pg_catalog.set_config('search_path', search_path, true);
+	EXECUTE query INTO users, items;
+END
+$$;
+COMMENT ON FUNCTION commrec.count_ids(name, text) IS
+'Reads the events of a model as the caller, once: number of distinct users and items.';
+
+CREATE FUNCTION commrec.estimate_events(schema_name name, search_path text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	config record;
+	query text;
+	plan jsonb;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.commrec_model', schema_name) INTO STRICT config;
+	query := format('EXPLAIN (FORMAT JSON) SELECT s.%I, s.%I FROM %s AS s',
+		config.user_column, config.item_column, config.events);
+	-- The end of this function undoes it: the setting is the function's own.
+	PERFORM pg_catalog.set_config('search_path', search_path, true);
+	EXECUTE query INTO plan;
+	PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+	RETURN (plan -> 0 -> 'Plan' ->> 'Plan Rows')::numeric;
+END
+$$;
+COMMENT ON FUNCTION commrec.estimate_events(name, text) IS
+'How many rows the planner expects of a model''s events.';
+
+CREATE FUNCTION commrec.add_actions(schema_name name, actions text[], lows double precision[],
+	highs double precision[]) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	unknown text[];
+BEGIN
+	EXECUTE format($sql$
+		WITH occurring AS (
+			SELECT o.action, o.high AS value_high,
+				-- A single value is the top of its range.
+				CASE WHEN o.low < o.high THEN o.low WHEN o.high > 0 THEN 0 WHEN o.high = 0 THEN -1
+					WHEN o.high > -8e307 THEN 2 * o.high END AS value_low
+			FROM unnest($1, $2, $3) AS o (action, low, high)),
+		added AS (
+			INSERT INTO %1$I.action AS a (action, preference, spread, satisfaction, value_low, value_high)
+			SELECT o.action, coalesce(d.preference, 1), coalesce(d.spread, 0), d.satisfaction,
+				CASE WHEN r.is_range THEN o.value_low END, CASE WHEN r.is_range THEN o.value_high END
+			FROM occurring AS o
+				LEFT JOIN commrec.default_action() AS d ON d.action COLLATE "C" = o.action COLLATE "C",
+				-- The width of a range must be a number, too.
+				LATERAL (SELECT d.uses_value AND o.value_low IS NOT NULL
+						 AND o.value_high / 2 - o.value_low / 2 < 8e307) AS r (is_range)
+			ON CONFLICT DO NOTHING
+			RETURNING a.action)
+		SELECT array_agg(format('"%%s"', n.action) ORDER BY n.action)
+		FROM added AS n
+		WHERE NOT EXISTS (SELECT FROM commrec.default_action() AS d WHERE d.action COLLATE "C" = n.action)
+		$sql$, schema_name)
+	INTO unknown USING actions, lows, highs;
+	-- "event" stands for events that name no action: nothing to know about it.
+	unknown := array_remove(unknown, '"event"');
+	IF cardinality(unknown) > 0 THEN
+		RAISE NOTICE USING
+			MESSAGE = format('actions that are not in the dictionary: %s%s', array_to_string(unknown[1:20], ', '),
+				CASE WHEN cardinality(unknown) > 20 THEN format(' and %s more', cardinality(unknown) - 20) ELSE '' END),
+			DETAIL = 'They are taken as preference 1, spread 0 and no satisfaction.',
+			HINT = format('Edit table %I.action to weigh them differently.', schema_name);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION commrec.add_actions(name, text[], double precision[], double precision[]) IS
+'Adds actions to a model''s table "action", with the weights of the dictionary; those that are there stay as they are. A NOTICE names those that the dictionary does not know.';
+
+CREATE FUNCTION commrec.look_at_events(schema_name name, search_path text)
+RETURNS TABLE (property text, value text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	-- Beyond it, what only this report would need is not counted.
+	large CONSTANT bigint := 1000000;
+	config record;
+	estimate bigint := commrec.estimate_events(schema_name, search_path);
+	tally record;
+	ids record;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.commrec_model', schema_name) INTO STRICT config;
+	IF estimate > large AND config.action_column IS NULL AND config.value_column IS NULL THEN
+		PERFORM commrec.add_actions(schema_name, '{event}', '{NULL}', '{NULL}');
+		RETURN QUERY VALUES ('rows', format('about %s, not counted here', estimate));
+		RETURN;
+	END IF;
+	tally := commrec.count_actions(schema_name, search_path);
+	PERFORM commrec.add_actions(schema_name,
+		coalesce(tally.actions, CASE WHEN config.action_column IS NOT NULL THEN NULL
+			WHEN config.value_column IS NULL THEN '{event}' ELSE '{rating}' END::text[]), tally.lows, tally.highs);
+	RETURN QUERY VALUES ('rows', tally.total::text);
+	IF tally.total <= large THEN
+		ids := commrec.count_ids(schema_name, search_path);
+		RETURN QUERY VALUES ('users', ids.users::text), ('items', ids.items::text);
+	END IF;
+	IF tally.first IS NOT NULL THEN
+		RETURN QUERY VALUES ('times', format('%s .. %s', tally.first, tally.last));
+	END IF;
+	RETURN QUERY
+	SELECT 'actions', string_agg(format('%s %s', a.action, a.events), ', ' ORDER BY a.events DESC, a.action COLLATE "C")
+		|| CASE WHEN cardinality(tally.actions) > 20 THEN format(' and %s more', cardinality(tally.actions) - 20) ELSE '' END
+	FROM (SELECT u.action, u.events FROM unnest(tally.actions, tally.events) AS u (action, events)
+		  ORDER BY u.events DESC, u.action COLLATE "C" LIMIT 20) AS a
+	HAVING count(*) > 0;
+END
+$$;
+COMMENT ON FUNCTION commrec.look_at_events(name, text) IS
+'Reads the events of a model, adds the actions that occur to its table "action", and reports what was found. Users and items are counted where there are at most a million events.';
+
+CREATE FUNCTION commrec.describe_model(schema_name name) RETURNS TABLE (property text, value text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	config record;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.commrec_model', schema_name) INTO STRICT config;
+	RETURN QUERY
+	SELECT p.property, p.value FROM (VALUES
+		(1, 'model', config.model),
+		(2, 'schema', format('%I', schema_name)),
+		(3, 'events', coalesce(commrec.relation_name(commrec.find_source(schema_name)), config.events || ' (missing)')),
+		(4, 'user', format('%I, stored as %s', config.user_column, config.user_type)),
+		(5, 'item', format('%I, stored as %s', config.item_column, config.item_type)),
+		(6, 'action', coalesce(quote_ident(config.action_column), 'none: all events are one action')),
+		(7, 'time', coalesce(quote_ident(config.time_column) || ', in buckets of ' || config.bucket,
+			'none: no knowledge spread and no satisfaction')),
+		(8, 'value', coalesce(quote_ident(config.value_column), 'none')),
+		(9, 'algorithm', config.algorithm),
+		(10, 'hyperparameters', config.hyperparameters::text)) AS p (place, property, value)
+	ORDER BY p.place;
+END
+$$;
+COMMENT ON FUNCTION commrec.describe_model(name) IS
+'Configuration of a model, readably.';
+
+CREATE FUNCTION commrec.describe_next(schema_name name) RETURNS TABLE (property text, value text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 3
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	config record;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.commrec_model', schema_name) INTO STRICT config;
+	IF row_security_active(commrec.find_source(schema_name)) THEN
+		RETURN QUERY VALUES ('row security',
+			'active for you on the events: training needs allow_row_security => true');
+	END IF;
+	RETURN QUERY VALUES
+		('next', format('look at the weights: TABLE %I.action', schema_name)),
+		('next', format('train: SELECT * FROM commrec.train(%L)', config.model));
+END
+$$;
+COMMENT ON FUNCTION commrec.describe_next(name) IS
+'What to do next with a new or changed model.';
+
+CREATE FUNCTION commrec.create_model(model text, events regclass, user_column name DEFAULT 'user_id',
+	item_column name DEFAULT 'item_id', action_column name DEFAULT NULL, time_column name DEFAULT NULL,
+	value_column name DEFAULT NULL, algorithm text DEFAULT 'ials', hyperparameters jsonb DEFAULT '{}',
+	bucket interval DEFAULT '1 day', in_schema name DEFAULT NULL,
+	search_path text DEFAULT pg_catalog.current_setting('search_path'))
+RETURNS TABLE (property text, value text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE ROWS 20 COST 100000
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	schema_name name;
+	given jsonb := coalesce(hyperparameters, '{}');
+	types record;
+BEGIN
+	PERFORM commrec.check_model_name(model);
+	types := commrec.check_source(events, user_column, item_column, nullif(action_column, ''),
+		nullif(time_column, ''), nullif(value_column, ''));
+	PERFORM commrec.check_hyperparameters(algorithm, given);
+	IF bucket IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'bucket must not be null',
+			HINT = 'Leave it out for buckets of one day.';
+	END IF;
+	PERFORM commrec.bucket_start(now(), bucket);
+
+	schema_name := commrec.prepare_schema(model, in_schema);
+	PERFORM commrec.create_tables(schema_name, types.user_type, types.item_type);
+	PERFORM commrec.comment_tables(schema_name);
+	EXECUTE format('INSERT INTO %1$I.commrec_model (model, format, events, events_oid, model_oid, user_column, '
+		'item_column, action_column, time_column, value_column, user_type, item_type, algorithm, hyperparameters, bucket) '
+		'VALUES ($1, 1, $2, $3, %2$L::regclass::oid, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)',
+		schema_name, format('%I.commrec_model', schema_name))
+	USING model, commrec.relation_name(events), events::oid, user_column, item_column, nullif(action_column, ''),
+		nullif(time_column, ''), nullif(value_column, ''), types.user_type, types.item_type, algorithm,
+		jsonb_strip_nulls(given), bucket;
+	PERFORM commrec.create_functions(schema_name);
+
+	RETURN QUERY SELECT d.property, d.value FROM commrec.describe_model(schema_name) AS d;
+	RETURN QUERY SELECT l.property, l.value FROM commrec.look_at_events(schema_name, search_path) AS l;
+	RETURN QUERY SELECT n.property, n.value FROM commrec.describe_next(schema_name) AS n;
+END
+$$;
+COMMENT ON FUNCTION commrec.create_model(text, regclass, name, name, name, name, name, text, jsonb, interval, name, text) IS
+'Makes a model over an events relation, in a schema of its own that the caller owns, and reports what was found. events: a table or view that the caller may SELECT from. user_column, item_column: smallint, integer, bigint, uuid, text, varchar or a domain over one. action_column: text or an enumeration. time_column: timestamptz, or timestamp or date, which are read as UTC. value_column: a number. NULL or '''': none. bucket: the width of a time t, at least a second, without months. in_schema: an empty schema of yours, where the model''s name is taken. search_path is in force while the events are read; leave it out. NULL model, events, user or item column, algorithm or bucket: 22004; name too long: 42622, empty: 42602, taken: 42710; schema not empty or not yours: 42P06; no such column: 42703; wrong type: 42804; not a table or view: 42809; no SELECT: 42501; wrong hyperparameters or bucket: 22023. Who has EXECUTE on all routines of schema commrec and CREATE on the database may call it.';
+
+CREATE FUNCTION commrec.find_source(schema_name name) RETURNS oid
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	config record;
+	source oid;
+BEGIN
+	EXECUTE format('SELECT m.events, m.events_oid, m.model_oid, m.tableoid FROM ONLY %I.commrec_model AS m', schema_name)
+	INTO STRICT config;
+	IF config.model_oid = config.tableoid THEN
+		SELECT c.oid INTO source FROM pg_class AS c WHERE c.oid = config.events_oid;
+	END IF;
+	IF source IS NULL THEN
+		SELECT c.oid INTO source
+		FROM parse_ident(config.events) AS p (parts), pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+		WHERE cardinality(p.parts) = 2 AND n.nspname = p.parts[1] AND c.relname = p.parts[2];
+	END IF;
+	RETURN source;
+END
+$$;
+COMMENT ON FUNCTION commrec.find_source(name) IS
+'The events relation of a model: by oid, unless the model was restored, else by name. NULL if it is gone.';
+
+CREATE FUNCTION commrec.merge_hyperparameters(algorithm text, stored jsonb, given jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF given IS NULL THEN
+		PERFORM commrec.check_hyperparameters(algorithm, stored);
+		RETURN stored;
+	END IF;
+	IF jsonb_typeof(given) = 'object' THEN
+		-- What is stored may be removed even if the algorithm does not know it.
+		PERFORM commrec.check_hyperparameters(algorithm, given - coalesce(
+			(SELECT array_agg(e.key) FROM jsonb_each(given) AS e WHERE e.value = 'null' AND stored ? e.key), '{}'));
+		PERFORM commrec.check_hyperparameters(algorithm, jsonb_strip_nulls(stored || given));
+	ELSE
+		PERFORM commrec.check_hyperparameters(algorithm, given);
+	END IF;
+	RETURN jsonb_strip_nulls(stored || given);
+END
+$$;
+COMMENT ON FUNCTION commrec.merge_hyperparameters(text, jsonb, jsonb) IS
+'Hyperparameters given over those stored; a JSON null removes one. What is wrong: 22023.';
+
+CREATE FUNCTION commrec.rename_model(schema_name name, model text, rename_to text) RETURNS name
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	new_schema name := schema_name;
+BEGIN
+	IF rename_to = model THEN
+		RETURN schema_name;
+	END IF;
+	PERFORM commrec.check_model_name(rename_to);
+	IF rename_to <> schema_name THEN
+		PERFORM commrec.check_model_free(rename_to);
+	END IF;
+	IF schema_name = model THEN
+		new_schema := rename_to;
+		EXECUTE format('ALTER SCHEMA %I RENAME TO %I', schema_name, new_schema);
+	END IF;
+	EXECUTE format('UPDATE %I.commrec_model SET model = $1', new_schema) USING rename_to;
+	PERFORM commrec.create_functions(new_schema);
+	RETURN new_schema;
+END
+$$;
+COMMENT ON FUNCTION commrec.rename_model(name, text, text) IS
+'Gives a model another name, and its schema too if that bears the old one. Returns the schema''s name.';
+
+CREATE FUNCTION commrec.alter_source(schema_name name, events oid, user_column name, item_column name,
+	action_column name, time_column name, value_column name) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	config record;
+	source oid := coalesce(events, commrec.find_source(schema_name));
+	types record;
+BEGIN
+	EXECUTE format('SELECT * FROM %I.commrec_model', schema_name) INTO STRICT config;
+	IF source IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_table',
+			MESSAGE = format('events relation %s of model "%s" does not exist', config.events, config.model),
+			HINT = 'Name another one with events => ....';
+	END IF;
+	user_column := coalesce(user_column, config.user_column);
+	item_column := coalesce(item_column, config.item_column);
+	action_column := nullif(coalesce(action_column, config.action_column), '');
+	time_column := nullif(coalesce(time_column, config.time_column), '');
+	value_column := nullif(coalesce(value_column, config.value_column), '');
+	types := commrec.check_source(source, user_column, item_column, action_column, time_column, value_column);
+	IF types.user_type <> config.user_type OR types.item_type <> config.item_type THEN
+		RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
+			MESSAGE = CASE WHEN types.user_type <> config.user_type
+				THEN format('users of model "%s" have type %s, not %s', config.model, config.user_type, types.user_type)
+				ELSE format('items of model "%s" have type %s, not %s', config.model, config.item_type, types.item_type) END,
+			HINT = 'Cast the column in a view, or create another model.';
+	END IF;
+	EXECUTE format('UPDATE %1$I.commrec_model SET events = $1, events_oid = $2, model_oid = tableoid, '
+		'user_column = $3, item_column = $4, action_column = $5, time_column = $6, value_column = $7', schema_name)
+	USING commrec.relation_name(source), source, user_column, item_column, action_column, time_column, value_column;
+END
+$$;
+COMMENT ON FUNCTION commrec.alter_source(name, oid, name, name, name, name, name) IS
+'Changes what a model reads; NULL stays as it is, '''' for action, time or value: none. Errors as in create_model; ids of another type: 42804.';
+
+CREATE FUNCTION commrec.alter_model(model text, hyperparameters jsonb DEFAULT NULL, algorithm text DEFAULT NULL,
+	bucket interval DEFAULT NULL, events regclass DEFAULT NULL, user_column name DEFAULT NULL,
+	item_column name DEFAULT NULL, action_column name DEFAULT NULL, time_column name DEFAULT NULL,
+	value_column name DEFAULT NULL, rename_to text DEFAULT NULL,
+	search_path text DEFAULT pg_catalog.current_setting('search_path'))
+RETURNS TABLE (property text, value text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE ROWS 20 COST 100000
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	schema_name name;
+	config record;
+	reads_anew boolean := num_nonnulls(events, user_column, item_column, action_column, time_column, value_column) > 0;
+BEGIN
+	PERFORM commrec.require_owner(model);
+	PERFORM commrec.lock_model(model);
+	-- Asked again: while this waited, the model may have been dropped.
+	SELECT n.nspname INTO schema_name FROM pg_namespace AS n WHERE n.oid = commrec.require_owner(model);
+	EXECUTE format('SELECT * FROM %I.commrec_model', schema_name) INTO STRICT config;
+
+	IF reads_anew THEN
+		PERFORM commrec.alter_source(schema_name, events, user_column, item_column, action_column, time_column, value_column);
+	END IF;
+	IF bucket IS NOT NULL THEN
+		PERFORM commrec.bucket_start(now(), bucket);
+	END IF;
+	EXECUTE format('UPDATE %I.commrec_model SET algorithm = $1, hyperparameters = $2, bucket = $3', schema_name)
+	USING coalesce(algorithm, config.algorithm),
+		commrec.merge_hyperparameters(coalesce(algorithm, config.algorithm), config.hyperparameters, hyperparameters),
+		coalesce(bucket, config.bucket);
+	IF rename_to IS NOT NULL THEN
+		schema_name := commrec.rename_model(schema_name, config.model, rename_to);
+	END IF;
+
+	RETURN QUERY SELECT d.property, d.value FROM commrec.describe_model(schema_name) AS d;
+	IF reads_anew THEN
+		RETURN QUERY SELECT l.property, l.value FROM commrec.look_at_events(schema_name, search_path) AS l;
+	END IF;
+	RETURN QUERY SELECT n.property, n.value FROM commrec.describe_next(schema_name) AS n;
+END
+$$;
+COMMENT ON FUNCTION commrec.alter_model(text, jsonb, text, interval, regclass, name, name, name, name, name, text, text) IS
+'Changes a model, of which the caller must be owner (42501), and waits for a training of it to end. NULL leaves as it is. hyperparameters are laid over those stored; a JSON null removes one. '''' as action_column, time_column or value_column: none. Actions that are new in the events are added. Ids must keep their type (42804). rename_to renames the model, and its schema if that bears the model''s name. What changed shows after the next training. Other errors as in create_model; NULL model: 22004; unknown: 42704.';
+
+CREATE FUNCTION commrec.drop_model(model text, cascade boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE COST 100000
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	namespace oid;
+	behaviour text := CASE WHEN cascade THEN 'CASCADE' ELSE 'RESTRICT' END;
+	functions text;
+	tables text;
+BEGIN
+	PERFORM commrec.require_owner(model);
+	PERFORM commrec.lock_model(model);
+	-- Asked again: while this waited, somebody else may have dropped it.
+	namespace := commrec.require_owner(model);
+	SELECT string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.oid) INTO functions
+	FROM pg_proc AS p
+	WHERE p.pronamespace = namespace
+		AND p.proname IN ('recommend', 'similar_items', 'knowledge_spread', 'satisfaction', 'satisfaction_detail')
+		AND EXISTS (SELECT FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
+					WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+					AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x' AND e.extname = 'commrec');
+	SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid) INTO STRICT tables
+	FROM pg_class AS c
+	WHERE c.relnamespace = namespace AND c.relkind = 'r'
+		AND c.relname IN ('commrec_model', 'action', 'version', 'epoch', 'user_embedding', 'item_embedding',
+			'item_block', 'item_spread', 'spread_factor', 'user_activity');
+	IF functions IS NOT NULL THEN
+		EXECUTE format('DROP FUNCTION %s %s', functions, behaviour);
+	END IF;
+	EXECUTE format('DROP TABLE %s %s', tables, behaviour);
+	-- The schema goes with its last object, if it is the caller's and not the one that every database has.
+	EXECUTE coalesce((
+		SELECT format('DROP SCHEMA %I RESTRICT', n.nspname)
+		FROM pg_namespace AS n
+		WHERE n.oid = namespace AND n.nspname <> 'public' AND pg_has_role(n.nspowner, 'USAGE')
+			AND NOT EXISTS (SELECT FROM pg_depend AS d
+							WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid AND d.deptype = 'n')),
+		'SELECT');
+END
+$$;
+COMMENT ON FUNCTION commrec.drop_model(text, boolean) IS
+'Drops a model''s tables and functions, of which the caller must be owner (42501), and its schema if nothing else is in it. Waits for a training of the model to end. Objects that depend on them: 2BP01, unless cascade is true: then they are dropped, too. NULL model: 22004; unknown: 42704.';
+
+-- ---------------------------------------------------------------------------
+-- 6  Training and versions
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION commrec.train(model text, hyperparameters jsonb DEFAULT NULL, workers integer DEFAULT NULL,
+	deploy boolean DEFAULT true, verbose boolean DEFAULT false, strict boolean DEFAULT false,
+	allow_row_security boolean DEFAULT false)
+RETURNS TABLE (version integer, trained_at timestamptz, algorithm text, hyperparameters jsonb, events bigint,
+	users bigint, items bigint, pairs bigint, skipped jsonb, events_until timestamptz, seconds double precision,
+	workers integer, memory_planned bigint, row_security boolean, metrics jsonb, dims integer, deployed boolean)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 COST 1000000
+AS 'MODULE_PATHNAME', 'commrec_train';
+COMMENT ON FUNCTION commrec.train(text, jsonb, integer, boolean, boolean, boolean, boolean) IS
+'Trains a model, of which the caller must be owner (42501), and returns the new row of its table "version". The events are read as the caller. hyperparameters: over those of the model, for this run. workers: parallel workers at most; NULL: max_parallel_maintenance_workers; the result does not depend on it. deploy: serve the new version at once. verbose: a line per epoch. strict: a value that is NaN or infinite is an error (22023) and not just skipped. allow_row_security: train on what row security lets through (else 55000). No usable events, or no convergence: 55000; being trained: 55006; too large for commrec.max_train_memory: 54000; events missing: 42P01; column missing: 42703, of another type: 42804; read-only transaction: 25006; cancelled: 57014; NULL model: 22004; unknown: 42704. After any error the deployed version goes on serving. Algorithm "ials": Rendle et al., Revisiting the performance of iALS on item recommendation benchmarks, 2021.';
+
+CREATE FUNCTION commrec.deploy(model text, version integer) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 10000
+AS 'MODULE_PATHNAME', 'commrec_deploy';
+COMMENT ON FUNCTION commrec.deploy(text, integer) IS
+'Makes a version of the model serve; waits for a training of it to end. The caller must be owner (42501). NULL: 22004; unknown model or version: 42704; its data are gone: 55000; read-only transaction: 25006.';
+
+CREATE FUNCTION commrec.rollback(model text) RETURNS integer
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE COST 10000
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	schema_name name;
+	earlier integer;
+BEGIN
+	PERFORM commrec.require_owner(model);
+	PERFORM commrec.lock_model(model);
+	SELECT n.nspname INTO schema_name FROM pg_namespace AS n WHERE n.oid = commrec.require_owner(model);
+	EXECUTE format('SELECT max(v.version) FROM %1$I.version AS v '
+		'WHERE v.version < (SELECT d.version FROM %1$I.version AS d WHERE d.deployed) '
+		'AND EXISTS (SELECT FROM %1$I.item_embedding AS e WHERE e.version = v.version)', schema_name)
+	INTO earlier;
+	IF earlier IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('model "%s" has no earlier version to go back to', model),
+			HINT = format('The table %I.version lists its versions; commrec.keep_versions says how many keep their data.', schema_name);
+	END IF;
+	PERFORM commrec.deploy(model, earlier);
+	RETURN earlier;
+END
+$$;
+COMMENT ON FUNCTION commrec.rollback(text) IS
+'Makes the newest version before the deployed one serve whose data are still there, and returns its number. The caller must be owner (42501). None: 55000; NULL model: 22004; unknown: 42704; read-only transaction: 25006.';
+
+CREATE PROCEDURE commrec.refresh(model text, if_running text DEFAULT 'error', hyperparameters jsonb DEFAULT NULL,
+	search_path text DEFAULT pg_catalog.current_setting('search_path'))
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF coalesce(if_running, 'error') NOT IN ('error', 'skip') THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('unrecognized value for if_running: "%s"', if_running),
+			HINT = 'Use "error" or "skip".';
+	END IF;
+	PERFORM commrec.require_owner(model);
+	BEGIN
+		-- The end of this procedure undoes it: the setting is the procedure's own.
+		PERFORM pg_catalog.set_config('search_path', search_path, true);
+		PERFORM FROM commrec.train(model, hyperparameters);
+		RETURN;
+	EXCEPTION WHEN object_in_use THEN
+		-- An object in use may also be one that the events are read from.
+		IF if_running IS DISTINCT FROM 'skip' OR NOT EXISTS (
+			SELECT FROM commrec.training_locks() AS l WHERE l.schema = commrec.model_schema(model)) THEN
+			RAISE;
+		END IF;
+	END;
+	RAISE NOTICE USING MESSAGE = format('model "%s" is being trained, so this refresh is skipped', model);
+END
+$$;
+COMMENT ON PROCEDURE commrec.refresh(text, text, jsonb, text) IS
+'Trains a model and deploys the result, for use in a schedule: CALL commrec.refresh(''courses'', if_running => ''skip''). if_running: what to do while another session trains the model, "error" (55006) or "skip" (a NOTICE); another value: 22023. hyperparameters: as in commrec.train(). search_path is in force while the events are read; leave it out. Errors as in commrec.train().';
+
+-- ---------------------------------------------------------------------------
+-- 7  Reading what was learned
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION commrec.read_satisfaction(model text, user_id text, id_type regtype)
+RETURNS TABLE (bucket timestamptz, satisfaction double precision, signals bigint, interactions bigint,
+	mean double precision, source text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 30 COST 10000
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	schema_name name;
+	stored text;
+	origin text;
+BEGIN
+	IF user_id IS NULL THEN
+		RETURN;
+	END IF;
+	SELECT n.nspname INTO schema_name FROM pg_namespace AS n WHERE n.oid = commrec.model_schema(model);
+	-- Checks what commrec.satisfaction() checks: is it trained, can the id be one of its users?
+	EXECUTE format('SELECT commrec.satisfaction($1::%s, $2)', id_type) USING user_id, schema_name::text;
+	SELECT CASE WHEN t.typname IN ('int2', 'int4', 'int8') THEN 'int8' ELSE t.typname END INTO stored
+	FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+	WHERE a.attrelid = format('%I.user_activity', schema_name)::regclass AND a.attname = 'user_id';
+	IF has_table_privilege(format('%I.action', schema_name), 'SELECT') THEN
+		EXECUTE format('SELECT string_agg(CASE WHEN a.value_low IS NULL THEN format(''%%s %%s'', a.action, a.satisfaction) '
+			'ELSE format(''%%s from its value, %%s .. %%s'', a.action, a.value_low, a.value_high) END, '', '' ORDER BY a.action) '
+			'FROM ONLY %I.action AS a WHERE a.satisfaction IS NOT NULL OR a.value_low IS NOT NULL', schema_name)
+		INTO origin;
+	END IF;
+	RETURN QUERY EXECUTE format('SELECT a.bucket, a.satisfaction, a.signals, a.interactions, avg(a.satisfaction) OVER (), $2 '
+		'FROM ONLY %I.user_activity AS a WHERE a.user_id = $1::%s ORDER BY a.bucket', schema_name, stored)
+	USING user_id, origin;
+END
+$$;
+COMMENT ON FUNCTION commrec.read_satisfaction(text, text, regtype) IS
+'What commrec.satisfaction_detail() does, with the id as text and the type in which it was given.';
+
+CREATE FUNCTION commrec.satisfaction_detail(user_id bigint, model text DEFAULT NULL)
+RETURNS TABLE (bucket timestamptz, satisfaction double precision, signals bigint, interactions bigint,
+	mean double precision, source text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 30 COST 10000
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT r.* FROM commrec.read_satisfaction($2, $1::text, 'bigint') AS r $$;
+
+CREATE FUNCTION commrec.satisfaction_detail(user_id uuid, model text DEFAULT NULL)
+RETURNS TABLE (bucket timestamptz, satisfaction double precision, signals bigint, interactions bigint,
+	mean double precision, source text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 30 COST 10000
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT r.* FROM commrec.read_satisfaction($2, $1::text, 'uuid') AS r $$;
+
+CREATE FUNCTION commrec.satisfaction_detail(user_id text, model text DEFAULT NULL)
+RETURNS TABLE (bucket timestamptz, satisfaction double precision, signals bigint, interactions bigint,
+	mean double precision, source text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 30 COST 10000
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT r.* FROM commrec.read_satisfaction($2, $1, 'text') AS r $$;
+
+COMMENT ON FUNCTION commrec.satisfaction_detail(bigint, text) IS
+'Satisfaction of a user, one row for each bucket with events: s(t,i) (0 to 1; NULL: no signal), how many signals it is the mean of, how many events there were; and in every row the mean over the user''s buckets with a signal, and which actions of the model give signals and what they say, as the table "action" has it now (NULL without SELECT on it). No rows for a NULL or unknown user. The caller needs SELECT on the model''s table user_activity (42501), which commrec.satisfaction() does not ask for. Other errors as there.';
+COMMENT ON FUNCTION commrec.satisfaction_detail(uuid, text) IS
+'The same as commrec.satisfaction_detail(bigint, text), for models whose users have uuids.';
+COMMENT ON FUNCTION commrec.satisfaction_detail(text, text) IS
+'The same as commrec.satisfaction_detail(bigint, text), for every model: the user is given as text. Text that is no id of the model''s type: 22P02.';
+
+CREATE FUNCTION commrec.check_objective(since timestamptz, until timestamptz, lambda double precision,
+	min_satisfaction double precision, formula text) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT isfinite(since) OR NOT isfinite(until) THEN
+		RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow',
+			MESSAGE = 'since and until must be finite',
+			HINT = 'Leave them out for all of the time.';
+	ELSIF lambda IN ('NaN', 'Infinity', '-Infinity') THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('lambda must be a finite number, not %s', lambda),
+			HINT = 'It says what one unit of satisfaction is worth in units of spread; the default is 1.';
+	ELSIF min_satisfaction = 'NaN' THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'min_satisfaction must be a number, not NaN',
+			HINT = 'Leave it out to have nobody compared with it.';
+	ELSIF formula NOT IN ('reward', 'seed') THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('unrecognized formula "%s"', formula),
+			HINT = 'Use "reward" for K + lambda S, or "seed" for K - lambda S.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION commrec.check_objective(timestamptz, timestamptz, double precision, double precision, text) IS
+'Checks the arguments of commrec.objective(): infinite time 22008, everything else 22023. NULLs pass.';
+
+CREATE FUNCTION commrec.sum_activity(model text, since timestamptz, until timestamptz,
+	min_satisfaction double precision, OUT spread double precision, OUT satisfaction double precision,
+	OUT users bigint, OUT users_below bigint)
+LANGUAGE plpgsql STABLE PARALLEL SAFE COST 100000
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	schema_name name;
+	anybody text;
+BEGIN
+	SELECT n.nspname INTO schema_name FROM pg_namespace AS n WHERE n.oid = commrec.model_schema(model);
+	-- knowledge_spread() of whomever tells whether the model is trained and has times: 55000.
+	SELECT CASE t.typname WHEN 'uuid' THEN '00000000-0000-0000-0000-000000000000' WHEN 'text' THEN '' ELSE '0' END
+	INTO anybody
+	FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+	WHERE a.attrelid = format('%I.user_activity', schema_name)::regclass AND a.attname = 'user_id';
+	PERFORM commrec.knowledge_spread(anybody, now(), schema_name::text);
+	EXECUTE format($sql$
+		SELECT coalesce(sum(u.spread), 0), coalesce(sum(u.satisfaction), 0), count(*),
+			CASE WHEN $3 IS NOT NULL THEN count(*) FILTER (WHERE u.satisfaction < $3) END
+		FROM (
+			SELECT sum(a.spread) AS spread, sum(a.satisfaction) AS satisfaction
+			FROM ONLY %I.user_activity AS a
+			WHERE ($1 IS NULL OR a.bucket >= $1) AND ($2 IS NULL OR a.bucket < $2)
+			GROUP BY a.user_id) AS u
+		$sql$, schema_name)
+	INTO spread, satisfaction, users, users_below USING since, until, min_satisfaction;
+END
+$$;
+COMMENT ON FUNCTION commrec.sum_activity(text, timestamptz, timestamptz, double precision) IS
+'What commrec.objective() adds up.';
+
+CREATE FUNCTION commrec.objective(model text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
+	lambda double precision DEFAULT 1, min_satisfaction double precision DEFAULT NULL, formula text DEFAULT 'reward')
+RETURNS TABLE (spread double precision, satisfaction double precision, value double precision, users bigint,
+	users_below bigint, formula text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1 COST 100000
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT commrec.check_objective($2, $3, $4, $5, $6);
+	SELECT a.spread, a.satisfaction,
+		a.spread + CASE coalesce($6, 'reward') WHEN 'seed' THEN -coalesce($4, 1) ELSE coalesce($4, 1) END * a.satisfaction,
+		a.users, a.users_below, coalesce($6, 'reward')
+	FROM commrec.sum_activity($1, $2, $3, $5) AS a
+$$;
+COMMENT ON FUNCTION commrec.objective(text, timestamptz, timestamptz, double precision, double precision, text) IS
+'The objective of the community over the buckets that start at or after since and before until (NULL: open): spread is the sum of K(t,i), satisfaction the sum of S_i = sum of s(t,i), value is spread + lambda * satisfaction with the formula "reward", and spread - lambda * satisfaction, as the method was first written, with "seed". users: those with events in these buckets; users_below: those of them whose S_i is less than min_satisfaction (theta; NULL: not asked). Users without any signal have no S_i and are not counted as below. A NULL model is the default one, a NULL lambda 1, a NULL formula "reward". Unknown formula, lambda not finite, min_satisfaction NaN: 22023; infinite time: 22008; no time column or never trained: 55000; unknown model: 42704; no USAGE on its schema, or no SELECT on its table user_activity: 42501.';
+
+-- ---------------------------------------------------------------------------
+-- 8  Views, privileges
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION commrec.is_as_made(relation oid, columns text[]) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT c.relkind = 'r' AND NOT c.relrowsecurity AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+		AND columns <@ (
+			SELECT pg_catalog.array_agg(a.attname || ' ' || pg_catalog.format_type(a.atttypid, a.atttypmod))
+			FROM pg_catalog.pg_attribute AS a
+			WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
+		AND NOT EXISTS (
+			SELECT FROM pg_catalog.pg_index AS i
+			WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL
+				OR pg_catalog.pg_get_expr(i.indpred, i.indrelid) <> 'deployed'))
+		AND NOT EXISTS (
+			SELECT FROM pg_catalog.pg_constraint AS k
+			WHERE k.conrelid = c.oid AND k.contype = 'c' AND pg_catalog.pg_get_constraintdef(k.oid) <> 'CHECK (only_row)')
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_statistic_ext AS s WHERE s.stxrelid = c.oid)
+	FROM pg_catalog.pg_class AS c
+	WHERE c.oid = relation
+$$;
+COMMENT ON FUNCTION commrec.is_as_made(oid, text[]) IS
+'May the caller read this table of somebody''s model without running anything of his? It must be a plain table with these columns ("name type"), without row security and without expressions in indexes, constraints or statistics that commrec did not put there, which the planner would evaluate.';
+
+CREATE FUNCTION commrec.list_models()
+RETURNS TABLE (model text, schema name, owner name, events text, algorithm text, rows bigint, users bigint,
+	items bigint, versions bigint, deployed_version integer, trained_at timestamptz, age interval, state text)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE ROWS 10 COST 10000
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	table_oid oid;
+	version_oid oid;
+	source_oid oid;
+	is_readable boolean;
+BEGIN
+	FOR table_oid, version_oid, schema, owner, state IN
+		SELECT c.oid, v.oid, n.nspname, r.rolname, l.state
+		FROM pg_class AS c
+			JOIN pg_namespace AS n ON n.oid = c.relnamespace
+			JOIN pg_roles AS r ON r.oid = c.relowner
+			LEFT JOIN pg_class AS v ON v.relnamespace = c.relnamespace AND v.relname = 'version'
+			LEFT JOIN (SELECT DISTINCT t.schema, 'training' FROM commrec.training_locks() AS t) AS l (schema, state)
+				ON l.schema = c.relnamespace
+		WHERE c.relname = 'commrec_model' AND c.relkind = 'r' AND c.relpersistence <> 't'
+			AND has_schema_privilege(n.oid, 'USAGE')
+		ORDER BY n.nspname
+	LOOP
+		model := schema;
+		events := NULL; algorithm := NULL; rows := NULL; users := NULL; items := NULL;
+		versions := NULL; deployed_version := NULL; trained_at := NULL; age := NULL; source_oid := NULL;
+		is_readable := commrec.is_as_made(table_oid,
+			'{model text,events text,events_oid oid,model_oid oid,algorithm text}');
+		BEGIN
+			IF is_readable THEN
+				EXECUTE format('SELECT m.model, m.events, m.algorithm FROM ONLY %I.commrec_model AS m', schema)
+				INTO model, events, algorithm;
+				source_oid := commrec.find_source(schema);
+				events := coalesce(commrec.relation_name(source_oid), events);
+			END IF;
+			IF commrec.is_as_made(version_oid, '{version integer,trained_at timestamp with time zone,events bigint,'
+				'users bigint,items bigint,deployed boolean}') THEN
+				EXECUTE format('SELECT count(*) FROM ONLY %I.version AS v', schema) INTO versions;
+				EXECUTE format('SELECT v.events, v.users, v.items, v.version, v.trained_at FROM ONLY %I.version AS v '
+					'WHERE v.deployed', schema)
+				INTO rows, users, items, deployed_version, trained_at;
+				age := now() - trained_at;
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			-- Dropped at this moment, or written by somebody else: it must not hide the other models.
+			is_readable := false;
+		END;
+		state := CASE WHEN state IS NOT NULL THEN state
+			WHEN is_readable AND source_oid IS NULL THEN 'source missing'
+			WHEN deployed_version IS NOT NULL THEN 'trained'
+			WHEN versions IS NOT NULL THEN 'untrained' END;
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION commrec.list_models() IS
+'What the view commrec.models shows.';
+
+CREATE VIEW commrec.models AS
+SELECT m.model, m.schema, m.owner, m.events, m.algorithm, m.rows, m.users, m.items, m.versions,
+	m.deployed_version, m.trained_at, m.age, m.state
+FROM commrec.list_models() AS m;
+COMMENT ON VIEW commrec.models IS
+'All models whose schema the caller may use. Figures are those of the deployed version; NULL where the caller has no SELECT on the model''s tables commrec_model and version.';
+COMMENT ON COLUMN commrec.models.model IS 'name of the model; the schema''s where commrec_model may not be read';
+COMMENT ON COLUMN commrec.models.schema IS 'schema that holds it';
+COMMENT ON COLUMN commrec.models.owner IS 'who may train, change and drop it';
+COMMENT ON COLUMN commrec.models.events IS 'events relation, qualified and quoted';
+COMMENT ON COLUMN commrec.models.algorithm IS 'what trains it';
+COMMENT ON COLUMN commrec.models.rows IS 'events that the deployed version was trained on';
+COMMENT ON COLUMN commrec.models.users IS 'users in them';
+COMMENT ON COLUMN commrec.models.items IS 'items in them';
+COMMENT ON COLUMN commrec.models.versions IS 'training runs so far';
+COMMENT ON COLUMN commrec.models.deployed_version IS 'version that serves';
+COMMENT ON COLUMN commrec.models.trained_at IS 'when its training began';
+COMMENT ON COLUMN commrec.models.age IS 'how long ago that was';
+COMMENT ON COLUMN commrec.models.state IS 'training; source missing (the events relation is gone; a trained model still serves); trained; untrained (no version is deployed); NULL: not for the caller to see';
+
+CREATE VIEW commrec.progress AS
+SELECT l.pid,
+	coalesce(pg_catalog.substring(h.head, '^commrec: training (.*), [^,]*$'),
+		pg_catalog.substring(h.head, '^commrec: training (.*)$'), n.nspname::text) AS model,
+	coalesce(pg_catalog.substring(h.head, '^commrec: training .*, ([^,]*)$'),
+		CASE WHEN h.tail LIKE ', epoch %' THEN 'training' END) AS phase,
+	pg_catalog.substring(h.tail, '^, epoch (\d{1,9})/')::integer AS epoch,
+	pg_catalog.substring(h.tail, '^, epoch \d+/(\d{1,9}),')::integer AS epochs,
+	pg_catalog.substring(h.tail, '(users|items)') AS side,
+	pg_catalog.substring(h.tail, ', ([0-9]{1,3}(?:\.[0-9]+)?) %')::double precision AS percent,
+	pg_catalog.make_interval(secs => pg_catalog.substring(h.tail, ', (\d{1,9}) s left$')::double precision) AS time_left,
+	a.query_start AS since
+FROM commrec.training_locks() AS l
+	JOIN pg_catalog.pg_namespace AS n ON n.oid = l.schema
+	JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+	LEFT JOIN LATERAL (
+		SELECT pg_catalog.left(a.query, -pg_catalog.length(t.tail)), t.tail
+		FROM pg_catalog.substring(a.query, '(?:, epoch \d+/\d+, (?:users|items))?(?:, [0-9.]+ %)?(?:, \d+ s left)?$') AS t (tail)
+		WHERE a.query LIKE 'commrec: training %') AS h (head, tail) ON true
+WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE');
+COMMENT ON VIEW commrec.progress IS
+'The trainings that run now in this database, of models that the caller may use. What the text in pg_stat_activity says of them is NULL where the caller may not read it (pg_read_all_stats).';
+COMMENT ON COLUMN commrec.progress.pid IS 'process that trains';
+COMMENT ON COLUMN commrec.progress.model IS 'name of the model; its schema''s where the text may not be read';
+COMMENT ON COLUMN commrec.progress.phase IS 'what it does';
+COMMENT ON COLUMN commrec.progress.epoch IS 'pass over users and items, from 1; NULL outside the epochs';
+COMMENT ON COLUMN commrec.progress.epochs IS 'number of passes planned';
+COMMENT ON COLUMN commrec.progress.side IS 'half of the pass: users or items';
+COMMENT ON COLUMN commrec.progress.percent IS 'how much of the passes is done, 0 to 100';
+COMMENT ON COLUMN commrec.progress.time_left IS 'estimate for the rest of the passes';
+COMMENT ON COLUMN commrec.progress.since IS 'when the statement began';
+
+GRANT USAGE ON SCHEMA commrec TO PUBLIC;
+GRANT SELECT ON commrec.models, commrec.progress TO PUBLIC;
+
+-- What trains or changes a model, and what only that uses, is for those who were granted it:
+-- GRANT EXECUTE ON ALL ROUTINES IN SCHEMA commrec TO ...
+REVOKE EXECUTE ON FUNCTION
+	commrec.create_model(text, regclass, name, name, name, name, name, text, jsonb, interval, name, text),
+	commrec.alter_model(text, jsonb, text, interval, regclass, name, name, name, name, name, text, text),
+	commrec.drop_model(text, boolean),
+	commrec.train(text, jsonb, integer, boolean, boolean, boolean, boolean),
+	commrec.deploy(text, integer),
+	commrec.rollback(text),
+	commrec.lock_model(text),
+	commrec.check_model_name(text),
+	commrec.check_model_free(text),
+	commrec.source_column(oid, name),
+	commrec.source_id_type(oid, name),
+	commrec.check_source_type(oid, name, text[], text),
+	commrec.check_source(oid, name, name, name, name, name),
+	commrec.prepare_schema(text, name),
+	commrec.create_tables(name, regtype, regtype),
+	commrec.comment_tables(name),
+	commrec.create_functions(name),
+	commrec.count_actions(name, text),
+	commrec.count_ids(name, text),
+	commrec.estimate_events(name, text),
+	commrec.add_actions(name, text[], double precision[], double precision[]),
+	commrec.look_at_events(name, text),
+	commrec.describe_model(name),
+	commrec.describe_next(name),
+	commrec.merge_hyperparameters(text, jsonb, jsonb),
+	commrec.rename_model(name, text, text),
+	commrec.alter_source(name, oid, name, name, name, name, name)
+FROM PUBLIC;
+REVOKE EXECUTE ON PROCEDURE commrec.refresh(text, text, jsonb, text) FROM PUBLIC;
