@@ -790,35 +790,39 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	config record;
-	user_type text;
+	user_argument text;
+	item_argument text;
 	item_type text;
 	-- What the overloaded satisfaction_detail() takes.
 	wide_type text;
 	entry record;
 BEGIN
 	EXECUTE format('SELECT * FROM %I.commrec_model', schema_name) INTO STRICT config;
-	user_type := format('pg_catalog.%I', (SELECT t.typname FROM pg_type AS t WHERE t.oid = config.user_type));
 	item_type := format('pg_catalog.%I', (SELECT t.typname FROM pg_type AS t WHERE t.oid = config.item_type));
-	wide_type := CASE WHEN user_type IN ('pg_catalog.int2', 'pg_catalog.int4') THEN 'pg_catalog.int8' ELSE user_type END;
+	-- A literal such as 42 is an integer, which does not become a smallint by itself.
+	user_argument := replace(format('pg_catalog.%I', (SELECT t.typname FROM pg_type AS t WHERE t.oid = config.user_type)),
+		'int2', 'int4');
+	item_argument := replace(item_type, 'int2', 'int4');
+	wide_type := replace(user_argument, 'int4', 'int8');
 	FOR entry IN
 		SELECT f.signature, f.result, f.body, f.words FROM (VALUES
-			(format('recommend(user_id %s, k integer DEFAULT 10, exclude_seen boolean DEFAULT true)', user_type),
+			(format('recommend(user_id %s, k integer DEFAULT 10, exclude_seen boolean DEFAULT true)', user_argument),
 			 format('TABLE (rank integer, item_id %s, score real, source text)', item_type),
 			 format('SELECT r.rank, r.item_id, r.score, r.source FROM commrec.recommend_typed(%L::pg_catalog.text, $1, $2, $3) '
 				'AS r (rank pg_catalog.int4, item_id %s, score pg_catalog.float4, source pg_catalog.text)', config.model, item_type),
 			 'The k best items for a user; see commrec.recommend().'),
-			(format('similar_items(item_id %s, k integer DEFAULT 10)', item_type),
+			(format('similar_items(item_id %s, k integer DEFAULT 10)', item_argument),
 			 format('TABLE (rank integer, item_id %s, similarity real)', item_type),
 			 format('SELECT r.rank, r.item_id, r.similarity FROM commrec.similar_items_typed(%L::pg_catalog.text, $1, $2) '
 				'AS r (rank pg_catalog.int4, item_id %s, similarity pg_catalog.float4)', config.model, item_type),
 			 'The k items nearest to an item; see commrec.similar_items().'),
-			(format('knowledge_spread(user_id %s, t timestamptz)', user_type), 'double precision',
+			(format('knowledge_spread(user_id %s, t timestamptz)', user_argument), 'double precision',
 			 format('SELECT commrec.knowledge_spread_typed(%L::pg_catalog.text, $1, $2)', config.model),
 			 'Knowledge that a user spread in the bucket that holds t; see commrec.knowledge_spread().'),
-			(format('satisfaction(user_id %s)', user_type), 'double precision',
+			(format('satisfaction(user_id %s)', user_argument), 'double precision',
 			 format('SELECT commrec.satisfaction_typed(%L::pg_catalog.text, $1)', config.model),
 			 'Satisfaction of a user over all buckets; see commrec.satisfaction().'),
-			(format('satisfaction_detail(user_id %s)', user_type),
+			(format('satisfaction_detail(user_id %s)', user_argument),
 			 'TABLE (bucket timestamptz, satisfaction double precision, signals bigint, interactions bigint, '
 				'mean double precision, source text)',
 			 format('SELECT d.bucket, d.satisfaction, d.signals, d.interactions, d.mean, d.source '
@@ -1024,7 +1028,8 @@ BEGIN
 		RETURN QUERY VALUES ('times', format('%s .. %s', tally.first, tally.last));
 	END IF;
 	RETURN QUERY
-	SELECT 'actions', string_agg(format('%s %s', a.action, a.events), ', ' ORDER BY a.events DESC, a.action COLLATE "C")
+	SELECT 'actions', string_agg(format(CASE WHEN a.action ~ '^\w+$' THEN '%s %s' ELSE '"%s" %s' END, a.action, a.events), ', '
+			ORDER BY a.events DESC, a.action COLLATE "C")
 		|| CASE WHEN cardinality(tally.actions) > 20 THEN format(' and %s more', cardinality(tally.actions) - 20) ELSE '' END
 	FROM (SELECT u.action, u.events FROM unnest(tally.actions, tally.events) AS u (action, events)
 		  ORDER BY u.events DESC, u.action COLLATE "C" LIMIT 20) AS a
@@ -1191,12 +1196,11 @@ BEGIN
 		EXECUTE format('ALTER SCHEMA %I RENAME TO %I', schema_name, new_schema);
 	END IF;
 	EXECUTE format('UPDATE %I.commrec_model SET model = $1', new_schema) USING rename_to;
-	PERFORM commrec.create_functions(new_schema);
 	RETURN new_schema;
 END
 $$;
 COMMENT ON FUNCTION commrec.rename_model(name, text, text) IS
-'Gives a model another name, and its schema too if that bears the old one. Returns the schema''s name.';
+'Gives a model another name, and its schema too if that bears the old one. Returns the schema''s name; the typed functions must be made anew.';
 
 CREATE FUNCTION commrec.alter_source(schema_name name, events oid, user_column name, item_column name,
 	action_column name, time_column name, value_column name) RETURNS void
@@ -1268,6 +1272,7 @@ BEGIN
 	IF rename_to IS NOT NULL THEN
 		schema_name := commrec.rename_model(schema_name, config.model, rename_to);
 	END IF;
+	PERFORM commrec.create_functions(schema_name);
 
 	RETURN QUERY SELECT d.property, d.value FROM commrec.describe_model(schema_name) AS d;
 	IF reads_anew THEN
@@ -1277,7 +1282,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION commrec.alter_model(text, jsonb, text, interval, regclass, name, name, name, name, name, text, text) IS
-'Changes a model, of which the caller must be owner (42501), and waits for a training of it to end. NULL leaves as it is. hyperparameters are laid over those stored; a JSON null removes one. '''' as action_column, time_column or value_column: none. Actions that are new in the events are added. Ids must keep their type (42804). rename_to renames the model, and its schema if that bears the model''s name. What changed shows after the next training. Other errors as in create_model; NULL model: 22004; unknown: 42704.';
+'Changes a model, of which the caller must be owner (42501), and waits for a training of it to end. NULL leaves as it is. hyperparameters are laid over those stored; a JSON null removes one. '''' as action_column, time_column or value_column: none. Actions that are new in the events are added. Ids must keep their type (42804). rename_to renames the model, and its schema if that bears the model''s name. What changed shows after the next training. The model''s functions are made anew where they were lost, as after DROP EXTENSION. Other errors as in create_model; NULL model: 22004; unknown: 42704.';
 
 CREATE FUNCTION commrec.drop_model(model text, cascade boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE COST 100000
@@ -1587,7 +1592,9 @@ BEGIN
 			JOIN pg_namespace AS n ON n.oid = c.relnamespace
 			JOIN pg_roles AS r ON r.oid = c.relowner
 			LEFT JOIN pg_class AS v ON v.relnamespace = c.relnamespace AND v.relname = 'version'
-			LEFT JOIN (SELECT DISTINCT t.schema, 'training' FROM commrec.training_locks() AS t) AS l (schema, state)
+			-- Who asks does not train: he may have altered the model in this transaction.
+			LEFT JOIN (SELECT DISTINCT t.schema, 'training' FROM commrec.training_locks() AS t
+					   WHERE t.pid IS DISTINCT FROM pg_backend_pid()) AS l (schema, state)
 				ON l.schema = c.relnamespace
 		WHERE c.relname = 'commrec_model' AND c.relkind = 'r' AND c.relpersistence <> 't'
 			AND has_schema_privilege(n.oid, 'USAGE')
@@ -1667,7 +1674,9 @@ FROM commrec.training_locks() AS l
 		SELECT pg_catalog.left(a.query, -pg_catalog.length(t.tail)), t.tail
 		FROM pg_catalog.substring(a.query, '(?:, epoch \d+/\d+, (?:users|items))?(?:, [0-9.]+ %)?(?:, \d+ s left)?$') AS t (tail)
 		WHERE a.query LIKE 'commrec: training %') AS h (head, tail) ON true
-WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE');
+WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+	-- Others take the lock, too, to alter a model or to deploy.
+	AND (a.query LIKE 'commrec: training %' OR a.query = '<insufficient privilege>');
 COMMENT ON VIEW commrec.progress IS
 'The trainings that run now in this database, of models that the caller may use. What the text in pg_stat_activity says of them is NULL where the caller may not read it (pg_read_all_stats).';
 COMMENT ON COLUMN commrec.progress.pid IS 'process that trains';

@@ -17,6 +17,7 @@
 #define REPORT_INTERVAL		0.1		/* seconds between changes of the text */
 #define BAR_WIDTH			16
 #define TEXT_SIZE			512
+#define MAIN_PHASE			"training"	/* goes without saying while epochs run */
 
 /* Below this fraction an estimate of the time left says nothing. */
 #define DONE_MIN_FOR_ESTIMATE	0.01
@@ -91,6 +92,7 @@ ProgressEpoch(Progress *progress, int epoch, int epochs, const char *side, doubl
 {
 	char		text[TEXT_SIZE];
 	char		left[32] = "";
+	bool		is_main = strcmp(progress->phase, MAIN_PHASE) == 0;
 	double		seconds;
 
 	if (!is_report_due(progress))
@@ -99,8 +101,9 @@ ProgressEpoch(Progress *progress, int epoch, int epochs, const char *side, doubl
 	seconds = seconds_left(progress, done);
 	if (seconds >= 0)
 		snprintf(left, sizeof(left), ", %.0f s left", seconds);
-	snprintf(text, sizeof(text), "commrec: training %s, %s, epoch %d/%d, %s, %d %%%s",
-			 progress->model, progress->phase, epoch, epochs, side, (int) floor(100.0 * done), left);
+	snprintf(text, sizeof(text), "commrec: training %s, %s%sepoch %d/%d, %s, %d %%%s", progress->model,
+			 is_main ? "" : progress->phase, is_main ? "" : ", ", epoch, epochs, side,
+			 (int) floor(100.0 * done), left);
 	pgstat_report_activity(STATE_RUNNING, text);
 }
 

@@ -3,8 +3,9 @@
  *		Telling what a training does: pg_stat_activity, verbose lines, time left.
  *
  * The text of leader and workers is
- *	commrec: training <model>, <phase>[ <count>][, epoch e/n, users|items, p %[, s s left]]
- * and commrec.progress reads it from there, for the backends that hold a
+ *	commrec: training <model>, <phase>[ <count>]
+ *	commrec: training <model>[, <phase>], epoch e/n, users|items, p %[, s s left]
+ * (in the epochs of the main training the phase is left out), and commrec.progress reads it from there, for the backends that hold a
  * training lock.
  */
 #ifndef COMMREC_PROGRESS_H

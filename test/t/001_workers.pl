@@ -1,0 +1,74 @@
+# The same seed gives the same bits whatever the number of workers, and the version says
+# how many took part.
+use strict;
+use warnings;
+
+use Commrec;
+use Test::More;
+
+my $node = new_server('workers', q{
+max_worker_processes = 12
+max_parallel_workers = 8
+max_parallel_maintenance_workers = 2
+});
+
+load_events($node, 6000, 1200, 40);
+$node->safe_psql('postgres', q{
+	SELECT commrec.create_model('m', 'events', action_column => 'action', time_column => 'at',
+		hyperparameters => '{"factors": 40, "epochs": 4}')});
+
+my ($bits, $loss);
+for my $workers (0 .. 4)
+{
+	my ($took_part) = $node->safe_psql('postgres',
+		"SELECT workers FROM commrec.train('m', workers => $workers)");
+
+	cmp_ok($took_part, '<=', $workers, "no more than $workers workers take part");
+	cmp_ok($took_part, '>=', 1, "workers take part where $workers are asked for")
+	  if $workers >= 1;
+	my $digest = model_digest($node, 'm');
+	$bits //= $digest;
+	is($digest, $bits, "$workers workers give the bits of none");
+}
+
+# Without a number, max_parallel_maintenance_workers decides.
+is($node->safe_psql('postgres', q{
+	SET max_parallel_maintenance_workers = 0; SELECT workers FROM commrec.train('m')}),
+	'0', 'max_parallel_maintenance_workers = 0 trains without workers');
+is(model_digest($node, 'm'), $bits, 'the same bits again');
+cmp_ok($node->safe_psql('postgres', q{SELECT workers FROM commrec.train('m')}),
+	'>=', 1, 'by default workers take part');
+
+# The order of the rows does not matter either.
+$node->safe_psql('postgres', q{
+	CREATE TABLE shuffled AS SELECT * FROM events ORDER BY md5(events::text);
+	TRUNCATE events; INSERT INTO events SELECT * FROM shuffled});
+$node->safe_psql('postgres', q{SELECT commrec.train('m', workers => 2)});
+is(model_digest($node, 'm'), $bits, 'another order of the rows gives the same bits');
+
+# Another seed gives another model.
+$node->safe_psql('postgres', q{SELECT commrec.train('m', '{"seed": 7}')});
+isnt(model_digest($node, 'm'), $bits, 'another seed gives other bits');
+
+# The loss falls, the same with every worker count.
+is($node->safe_psql('postgres', q{
+	SELECT bool_and(loss <= before * (1 + 1e-9)) FROM (
+		SELECT loss, lag(loss) OVER (PARTITION BY version ORDER BY epoch) AS before FROM m.epoch) AS e
+	WHERE before IS NOT NULL}), 't', 'the loss falls from epoch to epoch');
+
+# Factors of many sizes, tiny ones too: the kernels' tails must not depend on who works.
+for my $factors (1, 7, 16, 33, 64)
+{
+	my %seen;
+
+	for my $workers (0, 3)
+	{
+		$node->safe_psql('postgres',
+			qq{SELECT commrec.train('m', '{"factors": $factors, "epochs": 2}', workers => $workers)});
+		$seen{ model_digest($node, 'm') } = 1;
+	}
+	is(scalar(keys %seen), 1, "$factors factors: 3 workers give the bits of none");
+}
+
+$node->stop;
+done_testing();

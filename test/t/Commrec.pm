@@ -1,0 +1,174 @@
+# Commrec.pm: what the TAP tests share: servers, events, and comparing answers.
+package Commrec;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use IPC::Run ();
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+our @EXPORT = qw(new_server load_events load_community model_digest answers_digest
+  sql_fails start_sql finish_sql wait_for_sql);
+
+# The clock of the checks that something ends within a second: slow machines get more.
+our $PROMPTLY = 3;
+push @EXPORT, '$PROMPTLY';
+
+# A running server with the extension in database postgres.
+sub new_server
+{
+	my ($name, $settings, %init) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ], %init);
+	$node->append_conf('postgresql.conf', $settings // '');
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION commrec');
+	return $node;
+}
+
+# Table events(user_id bigint, item_id integer, action text, at timestamptz): every user
+# has "per_user" events, mostly on the items of one of eight groups, without any randomness
+# that could differ between runs.
+sub load_events
+{
+	my ($node, $users, $items, $per_user) = @_;
+
+	$node->safe_psql(
+		'postgres', qq{
+		CREATE TABLE events (user_id bigint, item_id integer, action text, at timestamptz);
+		INSERT INTO events
+		SELECT u,
+			CASE WHEN h % 4 < 3 THEN ((h / 4) % ($items / 8)) * 8 + u % 8 ELSE (h / 64) % $items END AS item_id,
+			(ARRAY['view', 'like', 'comment', 'share'])[1 + h % 4],
+			'2024-01-01 00:00+00'::timestamptz + (h % 180) * interval '1 day' + e * interval '1 minute'
+		FROM generate_series(1::bigint, $users) AS u, generate_series(1::bigint, $per_user) AS e,
+			LATERAL (SELECT ((u * 2654435761 + e * 40503 + u * e * 69069) % 1048573)::integer AS h) AS hash;
+		ANALYZE events;
+	});
+	return;
+}
+
+# The community of demo/ as events and items, in database "dbname".
+sub load_community
+{
+	my ($node, $dbname) = @_;
+	my $source = $ENV{COMMREC_SOURCE} // '../..';
+
+	$node->command_ok(
+		[
+			'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-v', "data=$source/demo/se-quantum",
+			'-d', $node->connstr($dbname), '-f', "$source/demo/load.sql"
+		],
+		'the community is loaded');
+	return;
+}
+
+# All that a version consists of, as one hash: two models with the same digest are the same bits.
+sub model_digest
+{
+	my ($node, $model, $dbname) = @_;
+
+	return $node->safe_psql(
+		$dbname // 'postgres', qq{
+		WITH v AS (SELECT version FROM $model.version WHERE deployed)
+		SELECT
+			(SELECT md5(string_agg(md5(row(user_id, embedding, seen, items)::text), '' ORDER BY user_id))
+			 FROM $model.user_embedding JOIN v USING (version)),
+			(SELECT md5(string_agg(md5(row(item_id, item_no, embedding, popularity, popular_no, users)::text), ''
+				ORDER BY item_no)) FROM $model.item_embedding JOIN v USING (version)),
+			(SELECT md5(string_agg(md5(row(items, max_norm, codes)::text), '' ORDER BY block))
+			 FROM $model.item_block JOIN v USING (version)),
+			(SELECT md5(string_agg(row(epoch, loss)::text, ',' ORDER BY epoch))
+			 FROM $model.epoch JOIN v USING (version)),
+			(SELECT md5(string_agg(row(user_id, bucket AT TIME ZONE 'UTC', spread, satisfaction)::text, ','
+				ORDER BY user_id, bucket)) FROM $model.user_activity)
+	});
+}
+
+# What the model answers for all users and for an unknown one, as one hash; "before" is run first.
+sub answers_digest
+{
+	my ($node, $model, $dbname, $before) = @_;
+
+	$before //= '';
+	return $node->safe_psql(
+		$dbname // 'postgres', qq{
+		$before
+		WITH users AS (
+			SELECT DISTINCT user_id FROM $model.user_embedding UNION ALL SELECT 987654321)
+		SELECT
+			(SELECT md5(string_agg(concat_ws('|', user_id, rank, item_id, encode(float4send(score), 'hex'), source),
+				',' ORDER BY user_id, rank))
+			 FROM users, LATERAL $model.recommend(user_id, 7)),
+			(SELECT md5(string_agg(concat_ws('|', user_id, encode(float8send(knowledge), 'hex'),
+				encode(float8send($model.satisfaction(user_id)), 'hex')), ',' ORDER BY user_id))
+			 FROM (SELECT user_id, $model.knowledge_spread(user_id, '2024-02-01 12:00+00'::timestamptz) AS knowledge
+				   FROM users) AS k);
+	});
+}
+
+# A statement must fail with this SQLSTATE and a message that matches.
+sub sql_fails
+{
+	my ($node, $sql, $sqlstate, $message, $name, %options) = @_;
+	my ($out, $err) = ('', '');
+
+	$node->psql(
+		$options{dbname} // 'postgres', $sql,
+		stdout        => \$out,
+		stderr        => \$err,
+		on_error_stop => 0,
+		extra_params  => [ '-v', 'VERBOSITY=verbose', '-v', 'ON_ERROR_STOP=1' ]);
+	like($err, qr/ERROR:\s+$sqlstate: .*$message/, $name);
+	return;
+}
+
+# Start a statement in the background; finish_sql waits for its end and returns its
+# standard output and standard error.
+sub start_sql
+{
+	my ($node, $sql, $dbname) = @_;
+	my %run = (stdout => '', stderr => '', started => time());
+
+	$run{handle} = IPC::Run::start(
+		[
+			'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-d',
+			$node->connstr($dbname // 'postgres'), '-c', $sql
+		],
+		'<', \undef, '>', \$run{stdout}, '2>', \$run{stderr},
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	return \%run;
+}
+
+sub finish_sql
+{
+	my ($run) = @_;
+
+	eval { $run->{handle}->finish; 1 } or $run->{handle}->kill_kill;
+	return ($run->{stdout}, $run->{stderr});
+}
+
+# Poll until the query gives what is expected ("t"), every 20 ms; the last answer.
+sub wait_for_sql
+{
+	my ($node, $sql, $expected) = @_;
+	my $until = time() + $PostgreSQL::Test::Utils::timeout_default;
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	my $answer;
+
+	$expected //= 't';
+	do
+	{
+		$answer = $session->query($sql);
+		usleep(20_000) if $answer ne $expected;
+	} while ($answer ne $expected && time() < $until);
+	$session->quit;
+	return $answer eq $expected;
+}
+
+1;
