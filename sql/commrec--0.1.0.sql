@@ -1435,7 +1435,8 @@ BEGIN
 			'FROM ONLY %I.action AS a WHERE a.satisfaction IS NOT NULL OR a.value_low IS NOT NULL', schema_name)
 		INTO origin;
 	END IF;
-	RETURN QUERY EXECUTE format('SELECT a.bucket, a.satisfaction, a.signals, a.interactions, avg(a.satisfaction) OVER (), $2 '
+	RETURN QUERY EXECUTE format('SELECT a.bucket, a.satisfaction, a.signals, a.interactions, avg(a.satisfaction) OVER '
+		'(ORDER BY a.bucket ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING), $2 '
 		'FROM ONLY %I.user_activity AS a WHERE a.user_id = $1::%s ORDER BY a.bucket', schema_name, stored)
 	USING user_id, origin;
 END
@@ -1517,10 +1518,11 @@ BEGIN
 	WHERE a.attrelid = format('%I.user_activity', schema_name)::regclass AND a.attname = 'user_id';
 	PERFORM commrec.knowledge_spread(anybody, now(), schema_name::text);
 	EXECUTE format($sql$
-		SELECT coalesce(sum(u.spread), 0), coalesce(sum(u.satisfaction), 0), count(*),
+		SELECT coalesce(sum(u.spread ORDER BY u.user_id), 0), coalesce(sum(u.satisfaction ORDER BY u.user_id), 0), count(*),
 			CASE WHEN $3 IS NOT NULL THEN count(*) FILTER (WHERE u.satisfaction < $3) END
 		FROM (
-			SELECT sum(a.spread) AS spread, sum(a.satisfaction) AS satisfaction
+			-- In order, so that the last bits do not depend on where the rows lie.
+			SELECT a.user_id, sum(a.spread ORDER BY a.bucket) AS spread, sum(a.satisfaction ORDER BY a.bucket) AS satisfaction
 			FROM ONLY %I.user_activity AS a
 			WHERE ($1 IS NULL OR a.bucket >= $1) AND ($2 IS NULL OR a.bucket < $2)
 			GROUP BY a.user_id) AS u
@@ -1671,7 +1673,7 @@ FROM commrec.training_locks() AS l
 	JOIN pg_catalog.pg_namespace AS n ON n.oid = l.schema
 	JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
 	LEFT JOIN LATERAL (
-		SELECT pg_catalog.left(a.query, -pg_catalog.length(t.tail)), t.tail
+		SELECT pg_catalog.left(a.query, pg_catalog.length(a.query) - pg_catalog.length(t.tail)), t.tail
 		FROM pg_catalog.substring(a.query, '(?:, epoch \d+/\d+, (?:users|items))?(?:, [0-9.]+ %)?(?:, \d+ s left)?$') AS t (tail)
 		WHERE a.query LIKE 'commrec: training %') AS h (head, tail) ON true
 WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE')

@@ -30,7 +30,6 @@ CommrecInitSRF(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("materialize mode required, but it is not allowed in this context")));
 
-	old_context = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 	{
 		if (rsinfo->expectedDesc == NULL)
@@ -39,6 +38,8 @@ CommrecInitSRF(FunctionCallInfo fcinfo)
 					 errmsg("a column definition list is required for functions returning \"record\"")));
 		tupdesc = rsinfo->expectedDesc;
 	}
+	/* Of all that was allocated, only this copy is freed before the query ends. */
+	old_context = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
 	tupdesc = CreateTupleDescCopy(tupdesc);
 	is_random_access = (rsinfo->allowedModes & SFRM_Materialize_Random) != 0;
 

@@ -62,6 +62,7 @@ PutRows(ReturnSetInfo *result, IdKind kind, const Recommendation *rows, int32 co
 
 	for (int32 i = 0; i < count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		values[0] = Int32GetDatum(i + 1);
 		values[1] = IdToResult(rows[i].item_id, kind, item_type);
 		values[2] = Float4GetDatum(rows[i].score);

@@ -76,6 +76,7 @@ struct BulkWriter
 {
 	MemoryContext context;		/* owns the writer and its slots */
 	Relation	table;
+	TupleDesc	descriptor;		/* a copy, see NextSlot */
 	EState	   *estate;
 	ResultRelInfo *result_relation;
 	BulkInsertState insert_state;
@@ -191,6 +192,7 @@ BulkWriterBegin(const ModelConfig *config, const char *table)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of table \"%s\" of model \"%s\"", table,
 						ModelSchemaName(config->schema))));
+	writer->descriptor = CreateTupleDescCopy(RelationGetDescr(writer->table));
 	MapColumns(writer, known, config);
 	OpenIndexes(writer);
 	writer->insert_state = GetBulkInsertState();
@@ -225,7 +227,12 @@ FlushBatch(BulkWriter *writer)
 	writer->queued_bytes = 0;
 }
 
-/* The next free slot; slots are made once and used by every batch. */
+/*
+ * The next free slot; slots are made once and used by every batch.  They share
+ * a copy of the row type that is not reference-counted: a thousand entries in
+ * the resource owner would slow down every uniqueness check that meets a row
+ * just deleted.
+ */
 static TupleTableSlot *
 NextSlot(BulkWriter *writer)
 {
@@ -234,7 +241,8 @@ NextSlot(BulkWriter *writer)
 	if (writer->queued == writer->slot_count)
 	{
 		old_context = MemoryContextSwitchTo(writer->context);
-		writer->slots[writer->slot_count++] = table_slot_create(writer->table, NULL);
+		writer->slots[writer->slot_count++] =
+			MakeSingleTupleTableSlot(writer->descriptor, table_slot_callbacks(writer->table));
 		MemoryContextSwitchTo(old_context);
 	}
 	return writer->slots[writer->queued];
@@ -244,7 +252,7 @@ void
 BulkWriterAdd(BulkWriter *writer, const Datum *values, const bool *nulls)
 {
 	TupleTableSlot *slot = NextSlot(writer);
-	TupleDesc	descriptor = RelationGetDescr(writer->table);
+	TupleDesc	descriptor = writer->descriptor;
 
 	/* Dropped columns stay NULL. */
 	memset(slot->tts_values, 0, descriptor->natts * sizeof(Datum));

@@ -15,6 +15,7 @@
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "common/errors.h"
@@ -220,7 +221,8 @@ Float8Array(const double *values, int count)
 static void
 WriteEpochs(Oid schema, int32 number, const PublishVersion *version)
 {
-	Oid			types[3] = {INT4OID, FLOAT8ARRAYOID, FLOAT8ARRAYOID};
+	Oid			array_type = get_array_type(FLOAT8OID);
+	Oid			types[3] = {INT4OID, array_type, array_type};
 	Datum		values[3];
 
 	values[0] = Int32GetDatum(number);

@@ -434,7 +434,7 @@ score_users(BlendScorer *scorer, Progress *progress)
 		for (int32 i = 0; i < count; i++)
 		{
 			score_user(scorer, scorer->user[from + i], scorer->scores + (Size) i * scorer->items);
-			ProgressPhase(progress, "validating", from + i + 1);
+			ProgressPhase(progress, "validating", -1);
 			CHECK_FOR_INTERRUPTS();
 		}
 	}

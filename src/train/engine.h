@@ -64,7 +64,7 @@ extern Size EngineBytes(const EngineParams *params);
 extern Engine *EngineCreate(const EngineParams *params, MemoryBudget *budget,
 							EngineArrays *arrays);
 
-/* 55000 "training did not converge" if the loss is not finite or rises without end. */
+/* 55000 "training did not converge" if factors or loss are not finite, or the loss rises. */
 extern void EngineRun(Engine *engine, Progress *progress, EngineResult *result);
 
 extern void EngineDestroy(Engine *engine, MemoryBudget *budget);

@@ -379,6 +379,7 @@ RunPhases(TrainRun *run, Oid schema)
 	BudgetInit(&run->budget);
 	ProgressBegin(&run->progress, run->config->name, run->options->verbose);
 	ReadEvents(run);
+	ProgressPhase(&run->progress, "measuring knowledge spread", -1);
 	KnowledgePublish(run->log, run->config);
 	BuildInteractions(run);
 	ChooseHyperparameters(run);

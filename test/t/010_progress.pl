@@ -38,6 +38,8 @@ ok(wait_for_sql($node, q{
 	AND query ~ '^commrec: training courses, epoch \d+/1000, (users|items)'}),
 	'so does the leader');
 ok(wait_for_sql($node, q{SELECT count(*) = 1 FROM commrec.progress WHERE model = 'courses'}), 'commrec.progress has one row');
+is($node->safe_psql('postgres', q{SELECT state FROM commrec.models WHERE model = 'courses'}),
+	'training', 'and commrec.models says so');
 note($node->safe_psql('postgres', 'SELECT * FROM commrec.progress'));
 is($node->safe_psql('postgres', q{
 	SELECT pid = (SELECT pid FROM commrec.training_locks()) AND percent BETWEEN 0 AND 100 FROM commrec.progress}),
@@ -48,8 +50,8 @@ is($node->safe_psql('postgres', q{SET ROLE watcher; SELECT count(*) FROM commrec
 $node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM commrec.training_locks()});
 finish_sql($run);
 is($node->safe_psql('postgres', 'SELECT count(*) FROM commrec.progress'), '0', 'afterwards there is no row');
-is($node->safe_psql('postgres', q{SELECT state FROM commrec.models WHERE model = 'courses'}) =~ /train/ ? 'training' : 'quiet',
-	'quiet', 'and commrec.models says so');
+is($node->safe_psql('postgres', q{SELECT state FROM commrec.models WHERE model = 'courses'}),
+	'trained', 'and commrec.models says so');
 
 # The session's own text comes back.
 my $session = $node->background_psql('postgres');
