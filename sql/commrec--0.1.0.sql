@@ -608,6 +608,7 @@ BEGIN
 			row_security boolean NOT NULL,
 			metrics jsonb NOT NULL,
 			dims integer NOT NULL,
+			factors integer NOT NULL,
 			deployed boolean NOT NULL);
 		CREATE UNIQUE INDEX version_deployed_idx ON %1$I.version (deployed) WHERE deployed;
 
@@ -728,6 +729,7 @@ BEGIN
 			('version', 'row_security', 'were the events read under row security?'),
 			('version', 'metrics', 'figures of the training and its validation'),
 			('version', 'dims', 'dimensions of the embeddings; 0: nothing could be learned'),
+			('version', 'factors', 'the first of them, which were learned; one more is popularity'),
 			('version', 'deployed', 'does this version serve?'),
 			('epoch', NULL, 'The learning curves'),
 			('epoch', 'version', 'version that was trained'),
@@ -1336,7 +1338,7 @@ CREATE FUNCTION commrec.train(model text, hyperparameters jsonb DEFAULT NULL, wo
 	allow_row_security boolean DEFAULT false)
 RETURNS TABLE (version integer, trained_at timestamptz, algorithm text, hyperparameters jsonb, events bigint,
 	users bigint, items bigint, pairs bigint, skipped jsonb, events_until timestamptz, seconds double precision,
-	workers integer, memory_planned bigint, row_security boolean, metrics jsonb, dims integer, deployed boolean)
+	workers integer, memory_planned bigint, row_security boolean, metrics jsonb, dims integer, factors integer, deployed boolean)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 COST 1000000
 AS 'MODULE_PATHNAME', 'commrec_train';
 COMMENT ON FUNCTION commrec.train(text, jsonb, integer, boolean, boolean, boolean, boolean) IS

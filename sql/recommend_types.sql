@@ -102,14 +102,16 @@ SELECT types_try('SELECT count(*) FROM commrec.recommend(''bob'', 10, ''types_2_
 SELECT types_try('SELECT count(*) FROM commrec.recommend(''9223372036854775808'', 10, ''types_3_1'')');
 SELECT types_try('SELECT count(*) FROM commrec.recommend(''bob'', 10, ''types_4_1'')');
 
--- Similar items: the item itself is never among them, and all others are (none is a zero vector).
+-- Similar items, by what was learned of them whatever their popularity: the item itself is never among them, and all others are (none is a zero vector).
 SELECT types_try(format('SELECT count(*) || '' rows, best first '' || bool_and(similarity <= before) || '', itself '' || bool_or(neighbour = item)
 		FROM (SELECT r.similarity, r.item_id AS neighbour, types_id(%L, i) AS item,
 				lag(r.similarity, 1, 1.0::real) OVER (PARTITION BY i ORDER BY r.rank) AS before
 			FROM generate_series(1, 10) i, LATERAL commrec.similar_items(types_id(%L, i), 100, %L) r) t', item_type, item_type, model)) AS similar,
 	count(*) AS models FROM types_models GROUP BY 1;
 SELECT count(*) AS differences FROM (
-	WITH item AS (SELECT e.* FROM types_3_3.item_embedding e JOIN types_3_3.version USING (version) WHERE deployed),
+	WITH item AS (SELECT e.version, e.item_id, e.item_no,
+			commrec.array_to_embedding((commrec.embedding_to_array(e.embedding))[:v.factors]) AS embedding
+		FROM types_3_3.item_embedding e JOIN types_3_3.version v USING (version) WHERE deployed),
 	pairs AS (SELECT a.item_id AS of, b.item_id, b.item_no, commrec.inner_product(a.embedding, b.embedding)
 			/ sqrt(commrec.inner_product(a.embedding, a.embedding)::float8 * commrec.inner_product(b.embedding, b.embedding)) AS cosine
 		FROM item a, item b WHERE a.item_id <> b.item_id)

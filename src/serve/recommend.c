@@ -251,17 +251,17 @@ ReadSimilarQuery(SimilarSearch *search, Oid schema, Datum item_id)
 		ItemReaderGet(&items, &item);
 		ItemReaderEmbedding(&items, search->query);
 		search->item_no = item.item_no;
-		search->norm = cr_norm_upper(search->query, search->deployed->dims);
+		search->norm = cr_norm_upper(search->query, search->deployed->factors);
 	}
 	ItemReaderClose(&items);
 	return found && search->norm > 0;
 }
 
-/* Offer the reader's current item. */
+/* Offer the reader's current item: by what was learned of it, whatever its popularity. */
 static void
 CompareItem(SimilarSearch *search, ItemReader *items)
 {
-	int32		dims = search->deployed->dims;
+	int32		dims = search->deployed->factors;
 	StoredItem	item;
 	double		norm;
 	double		cosine;

@@ -37,7 +37,7 @@ extern IdKind RecommendUserKind(Oid schema);
 extern IdKind RecommendItemKind(Oid schema);
 
 /*
- * Items nearest to an item by cosine of their embeddings, best first (ties:
+ * Items nearest to an item by cosine of their learned factors, best first (ties:
  * ascending item_no), the item itself and those without direction (zero
  * vectors) left out; 0 rows for an unknown item.
  */

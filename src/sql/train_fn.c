@@ -19,7 +19,7 @@
 #include "store/publish.h"
 #include "train/train.h"
 
-#define VERSION_COLUMNS		17
+#define VERSION_COLUMNS	18
 
 PG_FUNCTION_INFO_V1(commrec_train);
 PG_FUNCTION_INFO_V1(commrec_deploy);
@@ -57,7 +57,7 @@ ReturnVersion(FunctionCallInfo fcinfo, Oid schema, int32 version)
 	SPI_connect();
 	if (ModelExecute(psprintf("SELECT version, trained_at, algorithm, hyperparameters, events, "
 							  "users, items, pairs, skipped, events_until, seconds, workers, "
-							  "memory_planned, row_security, metrics, dims, deployed FROM %s "
+							  "memory_planned, row_security, metrics, dims, factors, deployed FROM %s "
 							  "WHERE version OPERATOR(pg_catalog.=) $1",
 							  ModelTableSql(schema, MODEL_VERSION)),
 					 1, &type, &parameter, NULL, SPI_OK_SELECT) != 1)

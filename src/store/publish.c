@@ -27,7 +27,7 @@
 #include "store/publish_items.h"
 
 #define SCRATCH_USERS		1024	/* users between two resets of the scratch context */
-#define VERSION_COLUMNS		17
+#define VERSION_COLUMNS	18
 
 /* Everything that writing the users needs. */
 typedef struct UsersWriter
@@ -274,7 +274,8 @@ FillVersionRow(int32 number, const PublishVersion *version, const PublishFactors
 	SetColumn(types, values, 14, BOOLOID, BoolGetDatum(version->row_security));
 	SetColumn(types, values, 15, JSONBOID, JsonbPGetDatum(version->metrics));
 	SetColumn(types, values, 16, INT4OID, Int32GetDatum(factors->dims));
-	SetColumn(types, values, 17, BOOLOID, BoolGetDatum(version->deploy));
+	SetColumn(types, values, 17, INT4OID, Int32GetDatum(factors->dims == 0 ? 0 : factors->factors));
+	SetColumn(types, values, 18, BOOLOID, BoolGetDatum(version->deploy));
 }
 
 /*
@@ -298,9 +299,10 @@ WriteVersion(Oid schema, int32 number, const PublishVersion *version,
 	FillVersionRow(number, version, factors, types, values);
 	if (ModelExecute(psprintf("INSERT INTO %s (version, trained_at, algorithm, hyperparameters, "
 							  "events, users, items, pairs, skipped, events_until, seconds, "
-							  "workers, memory_planned, row_security, metrics, dims, deployed) "
+							  "workers, memory_planned, row_security, metrics, dims, "
+							  "factors, deployed) "
 							  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
-							  "$14, $15, $16, $17) ON CONFLICT DO NOTHING",
+							  "$14, $15, $16, $17, $18) ON CONFLICT DO NOTHING",
 							  ModelTableSql(schema, MODEL_VERSION)),
 					 VERSION_COLUMNS, types, values, nulls, SPI_OK_INSERT) != 1)
 		ereport(ERROR,

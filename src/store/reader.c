@@ -22,15 +22,16 @@
 #include "store/reader.h"
 
 /* Columns of a layout are addressed by these, in the same order. */
-enum { VERSION_DEPLOYED, VERSION_VERSION, VERSION_DIMS, VERSION_ITEMS };
+enum { VERSION_DEPLOYED, VERSION_VERSION, VERSION_DIMS, VERSION_FACTORS, VERSION_ITEMS };
 enum { CONFIG_ONLY_ROW, CONFIG_TIME_COLUMN, CONFIG_BUCKET };
 enum { USER_VERSION, USER_ID, USER_EMBEDDING, USER_SEEN };
 enum { ITEM_VERSION, ITEM_KEY, ITEM_NO, ITEM_ID, ITEM_EMBEDDING, ITEM_POPULARITY };
 enum { BLOCK_VERSION, BLOCK_NO, BLOCK_CODES };
 
 static const LookupLayout deployed_layout = {
-	MODEL_VERSION, 1, 4,
-	{{"deployed", BOOLOID}, {"version", INT4OID}, {"dims", INT4OID}, {"items", INT8OID}}
+	MODEL_VERSION, 1, 5,
+	{{"deployed", BOOLOID}, {"version", INT4OID}, {"dims", INT4OID}, {"factors", INT4OID},
+	{"items", INT8OID}}
 };
 
 static const LookupLayout config_layout = {
@@ -116,8 +117,10 @@ ReadDeployedVersion(Oid schema, DeployedVersion *deployed)
 		ReportNotDeployed(schema);
 	deployed->version = DatumGetInt32(RequiredValue(&lookup, VERSION_VERSION, what));
 	deployed->dims = DatumGetInt32(RequiredValue(&lookup, VERSION_DIMS, what));
+	deployed->factors = DatumGetInt32(RequiredValue(&lookup, VERSION_FACTORS, what));
 	items = DatumGetInt64(RequiredValue(&lookup, VERSION_ITEMS, what));
-	if (deployed->dims < 0 || deployed->dims > CR_BLOCK_DIMS_MAX || items < 0 || items > PG_INT32_MAX)
+	if (deployed->dims < 0 || deployed->dims > CR_BLOCK_DIMS_MAX || deployed->factors < 0 ||
+		deployed->factors > deployed->dims || items < 0 || items > PG_INT32_MAX)
 		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(schema), what);
 	deployed->items = (int32) items;
 	LookupClose(&lookup);

@@ -17,6 +17,7 @@ typedef struct DeployedVersion
 {
 	int32		version;
 	int32		dims;			/* of the embeddings; 0 if nothing could be learned */
+	int32		factors;		/* the first of them, which were learned; the rest is popularity */
 	int32		items;			/* items of the version: item_no and popular_no are 0 .. items-1 */
 } DeployedVersion;
 

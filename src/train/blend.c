@@ -128,15 +128,19 @@ best_ndcg(const BlendGrid *grid, WeightRange range)
 
 /*
  * The smallest weight that is as good as the best, but for GAIN_MIN of it, and
- * no worse than popularity alone.
+ * no worse than popularity alone.  A random hold-out flatters popularity: what
+ * is held out is as popular as what is left, whereas what comes next is not.
+ * So without times a weight only has to be no worse than popularity.
  */
 static int
 choose_weight(const BlendGrid *grid, WeightRange range)
 {
 	double		best = best_ndcg(grid, range);
-	double		popular = grid->popular[best_popular(grid)];
-	double		enough = Max(best * (1 - GAIN_MIN), Min(best, popular));
+	double		enough = Min(best, grid->popular[best_popular(grid)]);
 	int			w = range.first;
+
+	if (grid->is_foresight)
+		enough = Max(enough, best * (1 - GAIN_MIN));
 
 	while (grid->ndcg[best_with_weight(grid, w)][w] < enough)
 		w++;
@@ -198,6 +202,7 @@ validate(const EventLog *log, const BlendOptions *options, BlendMemory *memory,
 	BlendSplitMake(log, &split);
 	add_half_lives(&grid, given->popularity_half_life, split.span);
 	range = add_weights(&grid, given->popularity_weight);
+	grid.is_foresight = BlendHasTime(&split.all);
 	if (BlendGridScore(&split, Max(options->workers, 0), progress, &grid))
 		choice->validated = choose(&grid, range, choice);
 	else
@@ -216,7 +221,8 @@ BlendChoose(const EventLog *log, const BlendOptions *options, MemoryBudget *budg
 	MemoryContext old_context;
 
 	set_priors(log, given, choice);
-	if (!isnan(given->popularity_weight) && !isnan(given->popularity_half_life))
+	if (!isnan(given->popularity_weight) &&
+		(!isnan(given->popularity_half_life) || !BlendHasTime(log)))
 		return;
 
 	/* The validation's own epochs are nobody's concern. */

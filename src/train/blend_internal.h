@@ -12,7 +12,7 @@
 #include "train/blend.h"
 
 #define BLEND_TOP			10		/* k of nDCG@k */
-#define BLEND_USERS_MIN		20		/* below this, means are noise */
+#define BLEND_USERS_MIN		10		/* below this, means are noise */
 #define BLEND_WEIGHTS_MAX	16
 #define BLEND_HALF_LIVES_MAX	8
 
@@ -50,6 +50,7 @@ typedef struct BlendGrid
 	double		ndcg[BLEND_HALF_LIVES_MAX][BLEND_WEIGHTS_MAX];
 	double		popular[BLEND_HALF_LIVES_MAX];	/* by popularity alone */
 	int32		users;			/* that the means are over */
+	bool		is_foresight;	/* split by time, not at random */
 } BlendGrid;
 
 /* Reserve and allocate count elements. */

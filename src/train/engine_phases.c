@@ -18,7 +18,7 @@
 #include "core/rng.h"
 #include "train/engine_shared.h"
 
-#define START_STDEV		0.1		/* of the first item factors, times 1/sqrt(k) */
+#define START_STDEV		0.1		/* of the first user factors, times 1/sqrt(k) */
 
 /* A rise of the loss beyond float rounding: exact half steps can only lower it. */
 #define RISE_RELATIVE	0.01
@@ -48,8 +48,9 @@ start_units(const EngineSide *side)
 }
 
 /*
- * Item i draws from stream 2i + 1.  Users are solved first and need no start;
- * only their padding has to be zero.
+ * User u draws from stream 2u; users without interactions stay at zero, where
+ * the first half step would put them.  Items are solved first and need no
+ * start; only their padding has to be zero.
  */
 static void
 start_factors(EngineView *view, int64 unit)
@@ -64,14 +65,16 @@ start_factors(EngineView *view, int64 unit)
 
 	memset(side->factors + rows.from * view->stride, 0,
 		   (Size) (rows.to - rows.from) * view->stride * sizeof(float));
-	if (is_user)
+	if (!is_user)
 		return;
-	for (int64 item = rows.from; item < rows.to; item++)
+	for (int64 user = rows.from; user < rows.to; user++)
 	{
 		CrRng		rng;
 
-		cr_rng_init(&rng, view->shared->seed, 2 * (uint64) item + 1);
-		cr_rng_normal(&rng, START_STDEV / sqrt(factors), side->factors + item * view->stride,
+		if (side->start[user] == side->start[user + 1])
+			continue;
+		cr_rng_init(&rng, view->shared->seed, 2 * (uint64) user);
+		cr_rng_normal(&rng, START_STDEV / sqrt(factors), side->factors + user * view->stride,
 					  factors);
 	}
 }
@@ -131,8 +134,8 @@ solve_chunk(EngineView *view, const EngineSide *side, int64 unit)
 }
 
 /*
- * The loss after the items' half step: the items' fit holds the observed and
- * unobserved terms and their own penalty; the users' penalty was settled when
+ * The loss after the users' half step: the users' fit holds the observed and
+ * unobserved terms and their own penalty; the items' penalty was settled when
  * they were solved.
  */
 static double
@@ -143,10 +146,10 @@ epoch_loss(const EngineView *view)
 	double		fit = 0;
 	double		penalty = 0;
 
-	for (int64 chunk = 0; chunk < items->layout->chunks; chunk++)
-		fit += items->losses[chunk].fit;
 	for (int64 chunk = 0; chunk < users->layout->chunks; chunk++)
-		penalty += users->losses[chunk].penalty;
+		fit += users->losses[chunk].fit;
+	for (int64 chunk = 0; chunk < items->layout->chunks; chunk++)
+		penalty += items->losses[chunk].penalty;
 	return fit + penalty;
 }
 
@@ -268,19 +271,19 @@ report_progress(EngineView *view, uint32 phase, double part)
 	EngineShared *shared = view->shared;
 	int			epoch;
 	int			step;
-	bool		is_items;
+	bool		is_users;
 	double		half;
 
 	if (phase == 0)
 		return;
 	epoch = (int) ((phase - 1) / ENGINE_STEPS);
 	step = (int) ((phase - 1) % ENGINE_STEPS);
-	is_items = step > STEP_SOLVE_USERS;
+	is_users = step > STEP_SOLVE_ITEMS;
 	half = step == STEP_SOLVE_USERS || step == STEP_SOLVE_ITEMS ? part :
 		step == STEP_EPOCH_END ? 1.0 : 0.0;
 	ProgressEpoch(view->progress, epoch + 1, shared->epochs,
-				  view->side[is_items ? SIDE_ITEMS : SIDE_USERS].name,
-				  (epoch + (is_items ? 0.5 : 0.0) + 0.5 * half) / shared->epochs);
+				  view->side[is_users ? SIDE_USERS : SIDE_ITEMS].name,
+				  (epoch + (is_users ? 0.5 : 0.0) + 0.5 * half) / shared->epochs);
 }
 
 /* Verbose lines of the epochs that have ended; a late leader has some to make up for. */

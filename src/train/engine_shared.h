@@ -29,16 +29,18 @@
 
 /*
  * Barrier phase 0 initialises the factors; epoch e (from 0) is the phases
- * 1 + ENGINE_STEPS * e and on, one per step.
+ * 1 + ENGINE_STEPS * e and on, one per step.  Users are solved last, so that
+ * what is published of a user is the exact solution for the published items,
+ * just what folding the user in would give.
  */
 typedef enum EngineStep
 {
-	STEP_ITEM_GRAM,
-	STEP_ITEM_REDUCE,
-	STEP_SOLVE_USERS,
 	STEP_USER_GRAM,
 	STEP_USER_REDUCE,
 	STEP_SOLVE_ITEMS,
+	STEP_ITEM_GRAM,
+	STEP_ITEM_REDUCE,
+	STEP_SOLVE_USERS,
 	STEP_EPOCH_END
 } EngineStep;
 
