@@ -14,7 +14,6 @@ max_worker_processes = 8
 dynamic_shared_memory_type = mmap
 shared_buffers = 64MB
 });
-my $segments = sub { scalar(grep { /^mmap/ } slurp_dir($node->data_dir . '/pg_dynshmem')) };
 
 load_events($node, 3000, 2000, 60);
 $node->safe_psql('postgres', q{
@@ -28,7 +27,7 @@ $node->safe_psql('postgres', q{
 	SELECT commrec.create_model('long_read', 'endless')});
 
 my $answers  = answers_digest($node, 'm');
-my $before   = $segments->();
+my $before   = shared_segments($node);
 my $training = q{%'commrec: training%'};
 
 sub nothing_left
@@ -39,7 +38,7 @@ sub nothing_left
 		SELECT count(*) FROM pg_stat_activity
 		WHERE backend_type = 'parallel worker' OR pid IN (SELECT pid FROM commrec.training_locks())}),
 		'0', "$what: no worker and no lock is left");
-	is($segments->(), $before, "$what: no shared memory is left");
+	is(shared_segments($node), $before, "$what: no shared memory is left");
 	is($node->safe_psql('postgres', q{SELECT count(*) FROM m.version}), '1', "$what: no version is added");
 	is(answers_digest($node, 'm'), $answers, "$what: the old model answers");
 	return;
@@ -118,7 +117,7 @@ $node->psql('postgres', q{
 }, stdout => \$out, stderr => \$err, on_error_stop => 0);
 like($err, qr/canceling statement due to statement timeout/, 'the first training times out');
 is($out, '2', 'the next one in the same session works');
-is($segments->(), $before, 'no shared memory is left at the end');
+is(shared_segments($node), $before, 'no shared memory is left at the end');
 
 $node->stop;
 done_testing();

@@ -12,7 +12,6 @@ max_prepared_transactions = 4
 commrec.keep_versions = 5
 dynamic_shared_memory_type = mmap
 });
-my $segments = sub { scalar(grep { /^mmap/ } slurp_dir($node->data_dir . '/pg_dynshmem')) };
 
 load_events($node, 300, 80, 20);
 $node->safe_psql('postgres', q{
@@ -20,7 +19,7 @@ $node->safe_psql('postgres', q{
 		hyperparameters => '{"factors": 16, "epochs": 4}');
 	SELECT commrec.train('m')});
 my $answers = answers_digest($node, 'm');
-my $before  = $segments->();
+my $before  = shared_segments($node);
 my $train   = q{SELECT version FROM commrec.train('m', '{"factors": 9}', workers => 2)};
 my $deployed = q{SELECT version FROM m.version WHERE deployed};
 
@@ -34,7 +33,7 @@ sub as_before
 		SELECT (SELECT count(*) FROM commrec.training_locks())
 			+ (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker')}),
 		'0', "$what: no lock and no worker is left");
-	is($segments->(), $before, "$what: no shared memory is left");
+	is(shared_segments($node), $before, "$what: no shared memory is left");
 	return;
 }
 
@@ -138,6 +137,6 @@ is($node->safe_psql('postgres', qq{
 	ROLLBACK;
 	$deployed}), "\n5\n1", 'deploy is transactional');
 
-is($segments->(), $before, 'no shared memory is left at the end');
+is(shared_segments($node), $before, 'no shared memory is left at the end');
 $node->stop;
 done_testing();

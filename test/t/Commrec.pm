@@ -12,7 +12,7 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 our @EXPORT = qw(new_server load_events load_community model_digest answers_digest
-  sql_fails start_sql finish_sql wait_for_sql);
+  sql_fails start_sql finish_sql wait_for_sql shared_segments);
 
 # The clock of the checks that something ends within a second: slow machines get more.
 our $PROMPTLY = 3;
@@ -169,6 +169,19 @@ sub wait_for_sql
 	} while ($answer ne $expected && time() < $until);
 	$session->quit;
 	return $answer eq $expected;
+}
+
+# Number of shared memory segments of a server with dynamic_shared_memory_type = mmap, where
+# they are files.  A session that has used workers has a segment of its own until it is gone,
+# which is a moment after its client has left.
+sub shared_segments
+{
+	my ($node) = @_;
+
+	$node->poll_query_until('postgres', q{
+		SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'client backend'})
+	  or die 'sessions do not end';
+	return scalar grep { /^mmap/ } slurp_dir($node->data_dir . '/pg_dynshmem');
 }
 
 1;
