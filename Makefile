@@ -23,11 +23,12 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 
 # The serial build of OpenBLAS: the threaded ones start threads in every backend that loads them.
-# Debian keeps it in a directory of its own, which the runpath then prefers to the alternatives.
+# Debian keeps it in a directory of its own.  An rpath of the old kind, unlike a runpath, also
+# governs where LAPACKE finds its BLAS and LAPACK, so that no alternative gets in the way.
 MULTIARCH := $(shell $(CC) -print-multiarch)
 BLAS_DIR ?= $(firstword $(wildcard /usr/lib/$(MULTIARCH)/openblas-serial) /usr/lib/$(MULTIARCH))
 BLAS_CPPFLAGS ?= $(addprefix -I,$(wildcard /usr/include/$(MULTIARCH)/openblas-serial /usr/include/$(MULTIARCH)))
-BLAS_LIBS ?= -L$(BLAS_DIR) -Wl,-rpath,$(BLAS_DIR) -llapacke -lopenblas
+BLAS_LIBS ?= -L$(BLAS_DIR) -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR) -llapacke -lopenblas
 
 # PGXS has a "check" of its own that only refuses; ours is there when it is asked for.
 ifneq ($(filter check demo,$(MAKECMDGOALS)),)
