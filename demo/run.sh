@@ -34,10 +34,8 @@ seconds_since()
 	printf '%d s' $((SECONDS - $1))
 }
 
-package_log=$(mktemp "${TMPDIR:-/tmp}/commrec-packages.XXXXXX")
 mapfile -t packages < <(base_packages)
-packages_install "$package_log" "${packages[@]}"
-rm -f "$package_log"
+packages_install "${packages[@]}"
 
 trap work_end EXIT
 trap 'exit 130' INT

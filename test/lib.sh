@@ -117,14 +117,13 @@ release_clusters()
 	done
 }
 
-# packages_install LOG PACKAGE...: install what is missing, with apt.
+# packages_install PACKAGE...: install what is missing, with apt.
 packages_install()
 {
-	local log=$1
+	local log
 	local package
 	local missing=()
 
-	shift
 	# Not Debian: whoever gave PG_CONFIG has seen to the rest, and the build tells what is missing.
 	command -v apt-get >/dev/null || return 0
 	for package in "$@"
@@ -140,6 +139,7 @@ packages_install()
 			"apt-get install ${missing[*]}"
 	fi
 	printf 'Installing %s\n' "${missing[*]}"
+	log=$(mktemp "${TMPDIR:-/tmp}/commrec-packages.XXXXXX")
 	if ! as_root apt-get update -q >"$log" 2>&1 </dev/null
 	then
 		tail -n 5 "$log" >&2
@@ -158,6 +158,7 @@ packages_install()
 	quietly "$log" apt_install "${missing[@]}"
 	release_clusters
 	trap - EXIT
+	rm -f "$log"
 }
 
 # ---------------------------------------------------------------------------

@@ -204,10 +204,8 @@ test_tap()
 	done
 }
 
-package_log=$(mktemp "${TMPDIR:-/tmp}/commrec-packages.XXXXXX")
 mapfile -t packages < <(base_packages; printf '%s\n' perl libipc-run-perl)
-packages_install "$package_log" "${packages[@]}"
-rm -f "$package_log"
+packages_install "${packages[@]}"
 
 trap work_end EXIT
 trap 'exit 130' INT

@@ -12,7 +12,7 @@ max_parallel_workers = 8
 max_parallel_maintenance_workers = 2
 });
 
-load_events($node, 6000, 1200, 40);
+load_events($node, 4000, 1000, 30);
 $node->safe_psql('postgres', q{
 	SELECT commrec.create_model('m', 'events', action_column => 'action', time_column => 'at',
 		hyperparameters => '{"factors": 40, "epochs": 4}')});
