@@ -67,7 +67,7 @@ CommrecOwnsRelation(Oid relation, Oid role)
 
 /* PG 14 moved the result relation into the signature, PG 16 added onlySummarizing. */
 static inline List *
-CommrecInsertIndexTuples(ResultRelInfo *result_relation, TupleTableSlot *slot, EState *estate)
+CommrecInsertIndexTuples(ResultRelInfo *result_relation pg_attribute_unused(), TupleTableSlot *slot, EState *estate)
 {
 #if PG_VERSION_NUM < 140000
 	return ExecInsertIndexTuples(slot, estate, false, NULL, NIL);
