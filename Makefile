@@ -46,6 +46,18 @@ CORE_CFLAGS = -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math
 src/core/%.o: CFLAGS += $(CORE_CFLAGS)
 src/core/%.bc: BITCODE_CFLAGS += -ffp-contract=off
 
+# Kernels that are built for instruction sets of their own, see src/core/simd.h.
+ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
+AVX2_CFLAGS = -mavx2 -mfma
+AVX512_CFLAGS = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+endif
+src/core/%_avx2.o: CFLAGS += $(AVX2_CFLAGS)
+src/core/%_avx512.o: CFLAGS += $(AVX512_CFLAGS)
+src/core/%_avx2.bc: BITCODE_CFLAGS += $(AVX2_CFLAGS)
+src/core/%_avx512.bc: BITCODE_CFLAGS += $(AVX512_CFLAGS)
+build/core/%_avx2.o: UNIT_FLAGS += $(AVX2_CFLAGS)
+build/core/%_avx512.o: UNIT_FLAGS += $(AVX512_CFLAGS)
+
 # Headers change what is compiled from them.
 $(OBJS): $(wildcard src/*/*.h)
 

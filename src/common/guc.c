@@ -15,6 +15,37 @@ char	   *commrec_default_model = NULL;
 int			commrec_keep_versions = 2;
 int			commrec_max_train_memory = 4 * 1024 * 1024;
 
+#define SIMD_AUTO	(-1)
+
+static int	commrec_simd = SIMD_AUTO;
+
+static const struct config_enum_entry simd_options[] = {
+	{"auto", SIMD_AUTO, false},
+	{"portable", CR_SIMD_PORTABLE, false},
+	{"avx2", CR_SIMD_AVX2, false},
+	{"avx512", CR_SIMD_AVX512, false},
+	{NULL, 0, false}
+};
+
+static bool
+CheckSimd(int *value, void **extra, GucSource source)
+{
+	(void) extra;
+	(void) source;
+	if (*value == SIMD_AUTO || cr_simd_is_available((CrSimd) *value))
+		return true;
+	GUC_check_errdetail("This machine has no \"%s\" instructions.",
+						cr_simd_name((CrSimd) *value));
+	GUC_check_errhint("Leave it at \"auto\" for the best that the machine has.");
+	return false;
+}
+
+CrSimd
+CommrecSimd(void)
+{
+	return commrec_simd == SIMD_AUTO ? cr_simd_best() : (CrSimd) commrec_simd;
+}
+
 void
 DefineCommrecSettings(void)
 {
@@ -44,6 +75,16 @@ DefineCommrecSettings(void)
 							PGC_USERSET,
 							GUC_UNIT_KB,
 							NULL, NULL, NULL);
+
+	DefineCustomEnumVariable("commrec.simd",
+							 "Sets the instruction set that computations use.",
+							 "Lower ones are for tests: answers are the same.",
+							 &commrec_simd,
+							 SIMD_AUTO,
+							 simd_options,
+							 PGC_USERSET,
+							 0,
+							 CheckSimd, NULL, NULL);
 
 	MarkGUCPrefixReserved("commrec");
 }
