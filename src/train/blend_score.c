@@ -257,19 +257,16 @@ set_engine_params(const BlendScorer *scorer, EngineParams *params)
 {
 	const Touched *touched = scorer->split->touched;
 	CrIalsHyperparameters used = *scorer->split->hyperparameters;
+	int64		users = count_kept_users(touched);
 
-	memset(params, 0, sizeof(EngineParams));
-	params->users = count_kept_users(touched);
+	cr_ials_defaults_from_shape(&used, users, scorer->items, touched->positive);
+	used.factors = Min(used.factors, BLEND_FACTORS_MAX);
+	used.epochs = Min(used.epochs, BLEND_EPOCHS_MAX);
+	EngineParamsInit(&used, params);
+	params->users = users;
 	params->items = scorer->items;
 	params->pairs = touched->positive;
-	cr_ials_defaults_from_shape(&used, params->users, params->items, params->pairs);
-	params->ials.factors = (int32_t) Min(used.factors, BLEND_FACTORS_MAX);
-	params->ials.unobserved_weight = used.unobserved_weight;
-	params->ials.regularization = used.regularization;
-	params->ials.regularization_exponent = used.regularization_exponent;
-	params->epochs = (int32) Min(used.epochs, BLEND_EPOCHS_MAX);
 	params->tolerance = TOLERANCE;
-	params->seed = (uint64) used.seed;
 	params->phase = "validating";
 }
 

@@ -22,6 +22,9 @@
 
 #define BLOCK_ALIGNMENT		64
 
+/* Training ends when an epoch improves the loss by less than this fraction. */
+#define LOSS_TOLERANCE		1e-5
+
 struct Engine
 {
 	EngineParams params;
@@ -30,6 +33,19 @@ struct Engine
 	dsm_segment *segment;		/* shared block, or NULL */
 	EngineView	view;			/* the leader's */
 };
+
+void
+EngineParamsInit(const CrIalsHyperparameters *hyperparameters, EngineParams *params)
+{
+	memset(params, 0, sizeof(EngineParams));
+	params->ials.factors = (int32_t) hyperparameters->factors;
+	params->ials.unobserved_weight = hyperparameters->unobserved_weight;
+	params->ials.regularization = hyperparameters->regularization;
+	params->ials.regularization_exponent = hyperparameters->regularization_exponent;
+	params->epochs = (int32) hyperparameters->epochs;
+	params->tolerance = LOSS_TOLERANCE;
+	params->seed = (uint64) hyperparameters->seed;
+}
 
 static Size
 bytes_for_layout(const EngineParams *params, const EngineLayout *layout)

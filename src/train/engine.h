@@ -18,6 +18,7 @@
 #define COMMREC_ENGINE_H
 
 #include "common/memory.h"
+#include "core/algorithm.h"
 #include "core/ials.h"
 #include "train/progress.h"
 
@@ -56,6 +57,9 @@ typedef struct EngineResult
 	int			workers;		/* launched beside the leader */
 	Size		bytes;			/* planned for the run */
 } EngineResult;
+
+/* What hyperparameters without a NaN mean to the engine; sizes, workers and phase are zero. */
+extern void EngineParamsInit(const CrIalsHyperparameters *hyperparameters, EngineParams *params);
 
 /* Bytes that EngineCreate would reserve. */
 extern Size EngineBytes(const EngineParams *params);

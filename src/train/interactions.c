@@ -227,6 +227,23 @@ PositiveCount(Touched *touched, const PositiveFilter *filter)
 	return touched->positive;
 }
 
+/* log2(1 + 1) is 1. */
+bool
+PositiveAreEqual(const Touched *touched, const PositiveFilter *filter)
+{
+	int64		pairs = touched->start[touched->users];
+
+	if (filter->alpha != 1)
+		return false;
+	for (int64 pair = 0; pair < pairs; pair++)
+	{
+		EVENTS_POLL(pair);
+		if (touched->preference[pair] > 0 && touched->preference[pair] != 1)
+			return false;
+	}
+	return true;
+}
+
 /* c_ui; never 0, which would turn a positive pair into none. */
 static float
 Confidence(double alpha, double preference)

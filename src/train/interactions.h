@@ -60,6 +60,12 @@ typedef struct PositiveFilter
 extern int64 PositiveCount(Touched *touched, const PositiveFilter *filter);
 
 /*
+ * Will every confidence be exactly 1, for lack of weights of their own?  Then
+ * they need no room.
+ */
+extern bool PositiveAreEqual(const Touched *touched, const PositiveFilter *filter);
+
+/*
  * Write them as CSR into the caller's arrays: start[users + 1],
  * column[positive], weight[positive] (c_ui, may be NULL if not wanted).
  * PositiveCount has run with the same filter.  Returns true if all weights are

@@ -36,8 +36,9 @@ seconds_since(instr_time then)
 static bool
 is_report_due(Progress *progress)
 {
-	if (!INSTR_TIME_IS_ZERO(progress->reported) &&
-		seconds_since(progress->reported) < REPORT_INTERVAL)
+	if (progress->is_quiet ||
+		(!INSTR_TIME_IS_ZERO(progress->reported) &&
+		 seconds_since(progress->reported) < REPORT_INTERVAL))
 		return false;
 	INSTR_TIME_SET_CURRENT(progress->reported);
 	return true;

@@ -20,6 +20,7 @@ typedef struct Progress
 	char		model[NAMEDATALEN];
 	char		phase[PROGRESS_PHASE_SIZE]; /* as last told */
 	bool		verbose;		/* INFO lines with a bar */
+	bool		is_quiet;		/* nothing is told: the training is part of a query */
 	instr_time	started;
 	instr_time	reported;		/* when the text was last changed: at most 10 times a second */
 	instr_time	epochs_started; /* when the phase began: what the time left is reckoned from */

@@ -28,9 +28,6 @@
 #include "train/knowledge.h"
 #include "train/train.h"
 
-/* Training ends when an epoch improves the loss by less than this fraction. */
-#define LOSS_TOLERANCE	1e-5
-
 typedef struct TrainRun
 {
 	const TrainOptions *options;
@@ -192,23 +189,6 @@ ComputePopularity(TrainRun *run)
 		run->popularity_score[i] *= (float) run->used.popularity_weight;
 }
 
-/* log2(1 + 1) is 1: without weights of their own all pairs count the same, and need no room. */
-static bool
-HasEqualConfidences(const TrainRun *run)
-{
-	const Touched *touched = run->touched;
-	int64		pairs = touched->start[touched->users];
-
-	if (run->filter.alpha != 1)
-		return false;
-	for (int64 i = 0; i < pairs; i++)
-	{
-		if (touched->preference[i] > 0 && touched->preference[i] != 1)
-			return false;
-	}
-	return true;
-}
-
 static const char *
 ShowBytes(Size bytes)
 {
@@ -239,18 +219,11 @@ ReportPlan(const TrainRun *run)
 static void
 FillEngineParams(const TrainRun *run, EngineParams *params)
 {
-	memset(params, 0, sizeof(EngineParams));
-	params->ials.factors = (int32_t) run->used.factors;
-	params->ials.unobserved_weight = run->used.unobserved_weight;
-	params->ials.regularization = run->used.regularization;
-	params->ials.regularization_exponent = run->used.regularization_exponent;
+	EngineParamsInit(&run->used, params);
 	params->users = run->touched->users;
 	params->items = run->touched->items;
 	params->pairs = run->touched->positive;
-	params->is_weighted = !HasEqualConfidences(run);
-	params->epochs = (int32) run->used.epochs;
-	params->tolerance = LOSS_TOLERANCE;
-	params->seed = (uint64) run->used.seed;
+	params->is_weighted = !PositiveAreEqual(run->touched, &run->filter);
 	params->workers = run->options->workers;
 	params->phase = "training";
 }
