@@ -617,6 +617,7 @@ BEGIN
 			epoch integer,
 			loss double precision NOT NULL,
 			seconds double precision NOT NULL,
+			cpu_seconds double precision NOT NULL,
 			PRIMARY KEY (version, epoch));
 
 		CREATE TABLE %1$I.user_embedding (
@@ -736,6 +737,7 @@ BEGIN
 			('epoch', 'epoch', 'pass over all users and items, from 1'),
 			('epoch', 'loss', 'objective after the pass'),
 			('epoch', 'seconds', 'how long the pass took'),
+			('epoch', 'cpu_seconds', 'CPU time of the pass, of leader and workers together'),
 			('user_embedding', NULL, 'What was learned of each user'),
 			('user_embedding', 'version', 'version that learned it'),
 			('user_embedding', 'user_id', 'user'),
@@ -1342,7 +1344,7 @@ RETURNS TABLE (version integer, trained_at timestamptz, algorithm text, hyperpar
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 COST 1000000
 AS 'MODULE_PATHNAME', 'commrec_train';
 COMMENT ON FUNCTION commrec.train(text, jsonb, integer, boolean, boolean, boolean, boolean) IS
-'Trains a model, of which the caller must be owner (42501), and returns the new row of its table "version". The events are read as the caller. hyperparameters: over those of the model, for this run. workers: parallel workers at most; NULL: max_parallel_maintenance_workers; the result does not depend on it. deploy: serve the new version at once. verbose: a line per epoch. strict: a value that is NaN or infinite is an error (22023) and not just skipped. allow_row_security: train on what row security lets through (else 55000). No usable events, or no convergence: 55000; being trained: 55006; too large for commrec.max_train_memory: 54000; events missing: 42P01; column missing: 42703, of another type: 42804; read-only transaction: 25006; cancelled: 57014; NULL model: 22004; unknown: 42704. After any error the deployed version goes on serving. Algorithm "ials": Rendle et al., Revisiting the performance of iALS on item recommendation benchmarks, 2021.';
+'Trains a model, of which the caller must be owner (42501), and returns the new row of its table "version". The events are read as the caller. hyperparameters: over those of the model, for this run. workers: parallel workers at most; NULL: max_parallel_maintenance_workers; the result does not depend on it. deploy: serve the new version at once. verbose: a line per epoch, and what each phase cost. strict: a value that is NaN or infinite is an error (22023) and not just skipped. allow_row_security: train on what row security lets through (else 55000). No usable events, or no convergence: 55000; being trained: 55006; too large for commrec.max_train_memory: 54000; events missing: 42P01; column missing: 42703, of another type: 42804; read-only transaction: 25006; cancelled: 57014; NULL model: 22004; unknown: 42704. After any error the deployed version goes on serving. Algorithm "ials": Rendle et al., Revisiting the performance of iALS on item recommendation benchmarks, 2021.';
 
 CREATE FUNCTION commrec.deploy(model text, version integer) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 10000

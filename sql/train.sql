@@ -43,6 +43,14 @@ FROM (SELECT epoch, seconds, loss <= coalesce(lag(loss) OVER (ORDER BY epoch), l
 SELECT (metrics ->> 'loss')::double precision = (SELECT loss FROM train_model.epoch AS e
 	WHERE e.version = v.version ORDER BY epoch DESC LIMIT 1) AS last_loss FROM train_model.version AS v;
 
+-- What each phase cost, and each epoch.
+SELECT array_agg(phase ORDER BY phase) AS phases,
+	bool_and((cost ->> 'seconds')::double precision >= 0 AND (cost ->> 'cpu_seconds')::double precision >= 0) AS timed
+FROM train_model.version, jsonb_each(metrics -> 'phases') AS p (phase, cost);
+SELECT sum(e.cpu_seconds) > 0 AS some,
+	sum(e.cpu_seconds) <= min((v.metrics #>> '{phases,epochs,cpu_seconds}')::double precision) + 0.001 AS within
+FROM train_model.epoch AS e JOIN train_model.version AS v USING (version);
+
 -- Items are numbered by norm and by popularity; blocks hold them all; users carry what they saw.
 SELECT count(*) = 50 AS items, min(item_no) = 0 AND max(item_no) = 49 AS item_no,
 	min(popular_no) = 0 AND max(popular_no) = 49 AS popular_no,
@@ -76,7 +84,8 @@ CREATE FUNCTION train_bits(which integer) RETURNS text LANGUAGE sql STABLE AS $$
 $$;
 SELECT version, deployed FROM commrec.train('train_model', workers => 2);
 SELECT train_bits(1) = train_bits(2) AS workers_do_not_matter;
-SELECT v.hyperparameters = w.hyperparameters AS hyperparameters, v.metrics = w.metrics AS metrics
+SELECT v.hyperparameters = w.hyperparameters AS hyperparameters,
+	v.metrics - 'phases' = w.metrics - 'phases' AS metrics
 FROM train_model.version AS v, train_model.version AS w WHERE v.version = 1 AND w.version = 2;
 CREATE TABLE train_shuffled AS SELECT * FROM train_events ORDER BY md5(item_id || user_id);
 TRUNCATE train_events;

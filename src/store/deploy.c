@@ -105,13 +105,14 @@ VersionDeploy(Oid schema, int32 version)
 
 /*
  * Versions that have data and may go, as an array: all but the deployed one
- * and the newest commrec.keep_versions.  NULL if there are none.
+ * and the newest ones that leave room for another within commrec.keep_versions.
+ * NULL if there are none.
  */
 static Datum
 VersionsToPrune(Oid schema, bool *is_null)
 {
 	Oid			type = INT4OID;
-	Datum		keep = Int32GetDatum(commrec_keep_versions);
+	Datum		keep = Int32GetDatum(commrec_keep_versions - 1);
 
 	ModelExecute(psprintf("SELECT pg_catalog.array_agg(old.version) FROM "
 						  "(SELECT v.version, v.deployed FROM %s AS v WHERE EXISTS "
@@ -125,7 +126,7 @@ VersionsToPrune(Oid schema, bool *is_null)
 }
 
 void
-VersionPrune(Oid schema)
+VersionMakeRoom(Oid schema, bool deploy)
 {
 	static const char *const tables[] = {MODEL_USER_EMBEDDING, MODEL_ITEM_EMBEDDING,
 	MODEL_ITEM_BLOCK};
@@ -134,6 +135,8 @@ VersionPrune(Oid schema)
 	Datum		versions;
 
 	SPI_connect();
+	if (deploy)
+		VersionUndeploy(schema);
 	versions = VersionsToPrune(schema, &is_null);
 	for (int i = 0; i < (int) lengthof(tables) && !is_null; i++)
 		ModelExecute(psprintf("DELETE FROM %s WHERE version OPERATOR(pg_catalog.=) ANY ($1)",

@@ -2,8 +2,8 @@
  * deploy.h
  *		What publishing and deploying share: statements on the model's tables.
  *
- * All of these expect a connected SPI, except VersionPrune, which connects by
- * itself.
+ * All of these expect a connected SPI, except VersionMakeRoom, which connects
+ * by itself.
  */
 #ifndef COMMREC_DEPLOY_H
 #define COMMREC_DEPLOY_H
@@ -21,10 +21,11 @@ extern uint64 ModelExecute(const char *sql, int count, Oid *types, Datum *values
 extern void VersionUndeploy(Oid schema);
 
 /*
- * Remove the data of versions beyond the newest commrec.keep_versions; the
- * deployed one stays, and so do the rows of "version" and "epoch": they are
- * the model's history.
+ * Before the row of a new version is written: if it is to be deployed, no other
+ * one stays so; and the data of versions beyond the newest commrec.keep_versions,
+ * the new one among them, are removed.  The deployed one stays, and so do the
+ * rows of "version" and "epoch": they are the model's history.
  */
-extern void VersionPrune(Oid schema);
+extern void VersionMakeRoom(Oid schema, bool deploy);
 
 #endif							/* COMMREC_DEPLOY_H */

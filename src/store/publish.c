@@ -4,7 +4,8 @@
  *
  * Embeddings go through the bulk writer, the few rows of "version" and "epoch"
  * through SPI as the caller, who owns the tables.  The version's row comes
- * last, so that its "seconds" cover everything.
+ * last, so that its "seconds" and what its metrics say of the costs cover
+ * everything.
  */
 #include "postgres.h"
 
@@ -222,18 +223,19 @@ static void
 WriteEpochs(Oid schema, int32 number, const PublishVersion *version)
 {
 	Oid			array_type = get_array_type(FLOAT8OID);
-	Oid			types[3] = {INT4OID, array_type, array_type};
-	Datum		values[3];
+	Oid			types[4] = {INT4OID, array_type, array_type, array_type};
+	Datum		values[4];
 
 	values[0] = Int32GetDatum(number);
 	values[1] = Float8Array(version->loss, version->epochs);
 	values[2] = Float8Array(version->epoch_seconds, version->epochs);
-	ModelExecute(psprintf("INSERT INTO %s (version, epoch, loss, seconds) "
-						  "SELECT $1, e.epoch, e.loss, e.seconds FROM ROWS FROM "
-						  "(pg_catalog.unnest($2), pg_catalog.unnest($3)) WITH ORDINALITY "
-						  "AS e (loss, seconds, epoch)",
+	values[3] = Float8Array(version->epoch_cpu_seconds, version->epochs);
+	ModelExecute(psprintf("INSERT INTO %s (version, epoch, loss, seconds, cpu_seconds) "
+						  "SELECT $1, e.epoch, e.loss, e.seconds, e.cpu_seconds FROM ROWS FROM "
+						  "(pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) "
+						  "WITH ORDINALITY AS e (loss, seconds, cpu_seconds, epoch)",
 						  ModelTableSql(schema, MODEL_EPOCH)),
-				 3, types, values, NULL, SPI_OK_INSERT);
+				 4, types, values, NULL, SPI_OK_INSERT);
 }
 
 /* One value of the version's row. */
@@ -312,8 +314,7 @@ WriteVersion(Oid schema, int32 number, const PublishVersion *version,
 }
 
 int32
-VersionPublish(const ModelConfig *config, const PublishVersion *version,
-			   const PublishFactors *factors)
+VersionPublish(const ModelConfig *config, const PublishFactors *factors, bool deploy)
 {
 	int32		number = NextVersion(config->schema);
 	int32	   *item_no = PublishItems(config, number, factors);
@@ -323,13 +324,17 @@ VersionPublish(const ModelConfig *config, const PublishVersion *version,
 
 	/* What the bulk writer wrote is not visible to the statements of this command. */
 	CommandCounterIncrement();
+	VersionMakeRoom(config->schema, deploy);
+	return number;
+}
+
+void
+VersionRecord(const ModelConfig *config, int32 number, const PublishVersion *version,
+			  const PublishFactors *factors)
+{
 	SPI_connect();
-	if (version->deploy)
-		VersionUndeploy(config->schema);
 	if (version->epochs > 0)
 		WriteEpochs(config->schema, number, version);
 	WriteVersion(config->schema, number, version, factors);
 	SPI_finish();
-	VersionPrune(config->schema);
-	return number;
 }

@@ -56,7 +56,7 @@ typedef struct PublishVersion
 	Jsonb	   *skipped;		/* counts of events left out, by reason */
 	bool		has_events_until;
 	TimestampTz events_until;	/* time of the newest event */
-	instr_time	started;		/* when the training began: "seconds" count to the end of publishing */
+	instr_time	started;		/* when the training began: "seconds" count to the end of it */
 	int32		workers;		/* that really took part beside the leader */
 	int64		memory_planned; /* bytes */
 	bool		row_security;	/* the events were read under row security */
@@ -65,15 +65,21 @@ typedef struct PublishVersion
 	int32		epochs;
 	const double *loss;			/* after each epoch */
 	const double *epoch_seconds;
+	const double *epoch_cpu_seconds;
 } PublishVersion;
 
 /*
- * Write version, epoch, user_embedding, item_embedding and item_block, deploy
- * if asked, and remove the data of versions beyond commrec.keep_versions.
- * Returns the new version number.  The caller holds the model's training lock.
+ * Write user_embedding, item_embedding and item_block of a new version, whose
+ * number is returned, and make room for it: remove the data of versions beyond
+ * commrec.keep_versions and, if it is to be deployed, let no other one be.  The
+ * caller holds the model's training lock, and calls VersionRecord afterwards.
  */
-extern int32 VersionPublish(const ModelConfig *config, const PublishVersion *version,
-							const PublishFactors *factors);
+extern int32 VersionPublish(const ModelConfig *config, const PublishFactors *factors,
+							bool deploy);
+
+/* Write the rows of "version" and "epoch", the last thing to do: see "seconds". */
+extern void VersionRecord(const ModelConfig *config, int32 number, const PublishVersion *version,
+						  const PublishFactors *factors);
 
 /* Make "version" the deployed one; 42704 if unknown, 55000 if its data are gone. */
 extern void VersionDeploy(Oid schema, int32 version);

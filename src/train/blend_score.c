@@ -284,6 +284,7 @@ train_model(BlendScorer *scorer, const PositiveFilter *filter, int workers, Prog
 	params.is_weighted = !fill_positive(scorer, filter, &full);
 	engine = EngineCreate(&params, budget, &arrays);
 	fill_engine(scorer, &full, &arrays);
+	EnginePrepare(engine);
 	EngineRun(engine, progress, &scorer->result);
 	scorer->factors = params.ials.factors;
 	return engine;

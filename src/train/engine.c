@@ -2,8 +2,8 @@
  * engine.c
  *		The life of an engine: plan, memory, run, results.
  *
- * Phases of EngineRun: transpose (leader alone), then 0 to "epochs" epochs as
- * engine_shared.h describes them, by all participants.
+ * EnginePrepare transposes (leader alone); EngineRun runs 0 to "epochs" epochs
+ * as engine_shared.h describes them, by all participants.
  *
  * The block of arrays is a DSM segment where workers were asked for and one
  * can be had, else private memory of the same layout.  The segment belongs to
@@ -119,6 +119,7 @@ fill_shared(EngineShared *shared, const EngineParams *params, const EngineLayout
 	BarrierInit(&shared->barrier, 0);
 	pg_atomic_init_u32(&shared->stop_phase, (uint32) params->epochs * ENGINE_STEPS + 1);
 	pg_atomic_init_u32(&shared->workers, 0);
+	pg_atomic_init_u64(&shared->worker_cpu, 0);
 }
 
 Engine *
@@ -140,6 +141,8 @@ EngineCreate(const EngineParams *params, MemoryBudget *budget, EngineArrays *arr
 	EngineViewInit(&engine->view, shared);
 	for (int phase = 0; phase < 1 + params->epochs * ENGINE_STEPS; phase++)
 		pg_atomic_init_u64(&engine->view.counters[phase], 0);
+	for (int epoch = 0; epoch < params->epochs; epoch++)
+		pg_atomic_init_u64(&engine->view.cpu[epoch], 0);
 
 	users = &engine->view.side[SIDE_USERS];
 	arrays->start = users->start;
@@ -163,6 +166,24 @@ raise_diverged(const EngineView *view)
 			 errhint("Raise the hyperparameter \"regularization\", or lower \"alpha\".")));
 }
 
+/* Seconds of each epoch run, from the microseconds that participants have added up. */
+static double *
+epoch_cpu_seconds(const EngineView *view)
+{
+	int			epochs = view->shared->epochs_run;
+	double	   *seconds = (double *) palloc(Max(epochs, 1) * sizeof(double));
+
+	for (int epoch = 0; epoch < epochs; epoch++)
+		seconds[epoch] = (double) pg_atomic_read_u64(&view->cpu[epoch]) / 1e6;
+	return seconds;
+}
+
+void
+EnginePrepare(Engine *engine)
+{
+	EngineTranspose(&engine->view);
+}
+
 void
 EngineRun(Engine *engine, Progress *progress, EngineResult *result)
 {
@@ -171,8 +192,6 @@ EngineRun(Engine *engine, Progress *progress, EngineResult *result)
 
 	ProgressPhase(progress, engine->params.phase, -1);
 	strlcpy(shared->model, progress->model, sizeof(shared->model));
-	EngineTranspose(view);
-
 	INSTR_TIME_SET_CURRENT(shared->epoch_started);
 	result->workers = 0;
 	if (engine->segment != NULL)
@@ -180,6 +199,8 @@ EngineRun(Engine *engine, Progress *progress, EngineResult *result)
 											progress);
 	else
 		EngineParticipate(view, progress);
+	if (progress->costs != NULL)
+		CostsAddWorkers(progress->costs, (double) pg_atomic_read_u64(&shared->worker_cpu) / 1e6);
 	if (shared->has_diverged)
 		raise_diverged(view);
 
@@ -189,6 +210,7 @@ EngineRun(Engine *engine, Progress *progress, EngineResult *result)
 	result->epochs = shared->epochs_run;
 	result->loss = view->loss;
 	result->seconds = view->seconds;
+	result->cpu_seconds = epoch_cpu_seconds(view);
 	result->bytes = engine->bytes;
 }
 

@@ -3,9 +3,9 @@
  *		iALS in one shared segment by a leader and any number of parallel workers.
  *
  * Life: EngineCreate plans every byte, reserves it and gives out the arrays
- * for the user-major CSR; the caller fills them; EngineRun transposes, starts
- * workers, runs all epochs and returns with the workers gone; the factors stay
- * valid until EngineDestroy.
+ * for the user-major CSR; the caller fills them; EnginePrepare transposes them;
+ * EngineRun starts workers, runs all epochs and returns with the workers gone;
+ * the factors stay valid until EngineDestroy.
  *
  * With workers the arrays live in one DSM segment of our own (the segment of a
  * ParallelContext falls back to plain palloc, which ends at 1 GB); without, in
@@ -54,6 +54,7 @@ typedef struct EngineResult
 	int32		epochs;			/* run */
 	const double *loss;			/* after each epoch */
 	const double *seconds;		/* of each epoch */
+	const double *cpu_seconds;	/* of each epoch, all participants together */
 	int			workers;		/* launched beside the leader */
 	Size		bytes;			/* planned for the run */
 } EngineResult;
@@ -67,6 +68,9 @@ extern Size EngineBytes(const EngineParams *params);
 /* 54000 if the plan does not fit the budget, before anything is allocated. */
 extern Engine *EngineCreate(const EngineParams *params, MemoryBudget *budget,
 							EngineArrays *arrays);
+
+/* Make the item-major copy of the interactions. */
+extern void EnginePrepare(Engine *engine);
 
 /* 55000 "training did not converge" if factors or loss are not finite, or the loss rises. */
 extern void EngineRun(Engine *engine, Progress *progress, EngineResult *result);

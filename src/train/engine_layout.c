@@ -70,6 +70,7 @@ EngineLayoutCompute(const EngineParams *params, EngineLayout *layout)
 	layout->gram = place(layout, factors * stride, sizeof(float));
 	layout->loss = place(layout, params->epochs, sizeof(double));
 	layout->seconds = place(layout, params->epochs, sizeof(double));
+	layout->cpu = place(layout, params->epochs, sizeof(pg_atomic_uint64));
 }
 
 Size
@@ -114,6 +115,7 @@ EngineViewInit(EngineView *view, EngineShared *shared)
 	view->gram = (float *) (base + shared->layout.gram);
 	view->loss = (double *) (base + shared->layout.loss);
 	view->seconds = (double *) (base + shared->layout.seconds);
+	view->cpu = (pg_atomic_uint64 *) (base + shared->layout.cpu);
 	view_side(view, SIDE_USERS);
 	view_side(view, SIDE_ITEMS);
 	for (int number = 0; number < ENGINE_SIDES; number++)

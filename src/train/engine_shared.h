@@ -11,6 +11,8 @@
  *	- the arrays of interactions: the leader, before workers start;
  *	- factors, losses, partial Gram matrices: whoever claimed the unit that they
  *	  belong to; others read them after the next barrier only;
+ *	- cpu[], worker_cpu: every participant adds what it has spent, after the
+ *	  barrier that ends an epoch; the leader reads them when the workers are gone;
  *	- epochs_run, has_diverged, loss[], seconds[], epoch_started: the one that
  *	  claimed the end of the epoch; others read them after the next barrier.
  * There is no lock but the barrier's own.
@@ -76,6 +78,7 @@ typedef struct EngineLayout
 	Size		gram;			/* float[k * stride] */
 	Size		loss;			/* double[epochs] */
 	Size		seconds;		/* double[epochs] */
+	Size		cpu;			/* pg_atomic_uint64[epochs]: microseconds of all participants */
 	Size		total;
 } EngineLayout;
 
@@ -93,6 +96,7 @@ typedef struct EngineShared
 	Barrier		barrier;
 	pg_atomic_uint32 stop_phase;	/* phase at which participants leave */
 	pg_atomic_uint32 workers;	/* that attached in time to take part */
+	pg_atomic_uint64 worker_cpu;	/* microseconds that workers have spent in all epochs */
 
 	int32		epochs_run;
 	bool		has_diverged;
@@ -122,9 +126,11 @@ typedef struct EngineView
 	float	   *gram;
 	double	   *loss;
 	double	   *seconds;
+	pg_atomic_uint64 *cpu;
 	int32		stride;
 	int64		slice;			/* events of a row between two polls for interrupts */
 	int			epochs_reported;	/* verbose lines written */
+	double		cpu_counted;	/* this process's CPU seconds that are in cpu[] already */
 	Progress   *progress;
 	void	   *workspace;		/* cr_ials_workspace_size() bytes; NULL until it takes part */
 } EngineView;

@@ -144,6 +144,7 @@ EventsRead(const ModelConfig *config, const EventsOptions *options, MemoryBudget
 	log = MakeLog(config, &source, budget);
 	EventSourceRead(log, &source, options, &chunks);
 	CheckAnyEvent(log, &source, &chunks);
+	CostsBegin(options->costs, PHASE_MAP);
 	EventsSort(log, &chunks);
 	LookAtTimes(log);
 	ReportSkipped(log);

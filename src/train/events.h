@@ -18,6 +18,7 @@
 #include "common/memory.h"
 #include "store/model.h"
 #include "train/actions.h"
+#include "train/costs.h"
 #include "train/idmap.h"
 
 #define EVENT_NO_TIME	DT_NOBEGIN	/* the event had no time: it trains, but has no bucket */
@@ -38,6 +39,7 @@ typedef struct EventsOptions
 {
 	bool		strict;			/* a NaN or infinite value is 22023 instead of skipped */
 	bool		allow_row_security;
+	TrainCosts *costs;			/* PHASE_MAP begins when the last row has come */
 } EventsOptions;
 
 typedef struct EventLog

@@ -13,6 +13,8 @@
 
 #include "portability/instr_time.h"
 
+#include "train/costs.h"
+
 #define PROGRESS_PHASE_SIZE		32
 
 typedef struct Progress
@@ -24,6 +26,7 @@ typedef struct Progress
 	instr_time	started;
 	instr_time	reported;		/* when the text was last changed: at most 10 times a second */
 	instr_time	epochs_started; /* when the phase began: what the time left is reckoned from */
+	TrainCosts *costs;			/* where workers' CPU seconds are added; NULL in workers */
 } Progress;
 
 extern void ProgressBegin(Progress *progress, const char *model, bool verbose);

@@ -21,6 +21,7 @@
 #include "core/algorithm.h"
 #include "store/publish.h"
 #include "train/blend.h"
+#include "train/costs.h"
 #include "train/engine.h"
 #include "train/events.h"
 #include "train/interactions.h"
@@ -35,6 +36,7 @@ typedef struct TrainRun
 	instr_time	started;
 	MemoryBudget budget;
 	Progress	progress;
+	TrainCosts	costs;
 	CrIalsHyperparameters given;	/* with NaN where the data decide */
 	CrIalsHyperparameters used;
 	EventLog   *log;
@@ -83,6 +85,8 @@ ReadEvents(TrainRun *run)
 
 	options.strict = run->options->strict;
 	options.allow_row_security = run->options->allow_row_security;
+	options.costs = &run->costs;
+	CostsBegin(&run->costs, PHASE_READ);
 	ProgressPhase(&run->progress, "reading events", -1);
 	run->log = EventsRead(run->config, &options, &run->budget);
 	ActionTableAddNew(run->log->actions, run->config);
@@ -140,6 +144,7 @@ BuildInteractions(TrainRun *run)
 {
 	TouchedOptions options;
 
+	CostsBegin(&run->costs, PHASE_CSR);
 	ProgressPhase(&run->progress, "summing preferences", -1);
 	options.half_life = run->given.half_life;
 	options.until = EVENT_NO_TIME;
@@ -162,6 +167,7 @@ ChooseHyperparameters(TrainRun *run)
 	{
 		BlendOptions options;
 
+		CostsBegin(&run->costs, PHASE_VALIDATION);
 		ProgressPhase(&run->progress, "validating", -1);
 		options.hyperparameters = &run->given;
 		options.workers = run->options->workers;
@@ -179,6 +185,7 @@ ComputePopularity(TrainRun *run)
 {
 	Size		items = run->touched->items;
 
+	CostsBegin(&run->costs, PHASE_CSR);
 	run->popularity = BudgetAlloc(&run->budget, items * sizeof(double), "popularity");
 	PopularityCompute(run->log, run->used.popularity_half_life, EVENT_NO_TIME, run->popularity);
 	if (!run->is_learnable || run->used.popularity_weight == 0)
@@ -245,6 +252,8 @@ RunEngine(TrainRun *run)
 	run->engine = EngineCreate(&params, &run->budget, &arrays);
 	ReportPlan(run);
 	PositiveFill(run->touched, &run->filter, arrays.start, arrays.column, arrays.weight);
+	EnginePrepare(run->engine);
+	CostsBegin(&run->costs, PHASE_EPOCHS);
 	EngineRun(run->engine, &run->progress, &run->result);
 }
 
@@ -290,6 +299,27 @@ SkippedToJsonb(const EventsSkipped *skipped)
 	return JsonEnd(&json);
 }
 
+/* To the millisecond: more digits would say nothing. */
+static void
+AddSeconds(JsonBuilder *json, const char *key, double seconds)
+{
+	JsonAddNumber(json, key, rint(seconds * 1e3) / 1e3);
+}
+
+static void
+AddPhases(JsonBuilder *json, const TrainCosts *costs)
+{
+	JsonBeginObject(json, "phases");
+	for (int i = 0; i < TRAIN_PHASES; i++)
+	{
+		JsonBeginObject(json, PhaseName((TrainPhase) i));
+		AddSeconds(json, "seconds", costs->phase[i].seconds);
+		AddSeconds(json, "cpu_seconds", costs->phase[i].cpu_seconds);
+		JsonEndObject(json);
+	}
+	JsonEndObject(json);
+}
+
 static Jsonb *
 MetricsToJsonb(const TrainRun *run)
 {
@@ -309,16 +339,16 @@ MetricsToJsonb(const TrainRun *run)
 	}
 	else
 		JsonAddNull(&json, "validation");
+	AddPhases(&json, &run->costs);
 	return JsonEnd(&json);
 }
 
-static int32
-Publish(TrainRun *run)
+/* The row of "version"; its costs are those up to now. */
+static void
+RecordVersion(const TrainRun *run, int32 number, const PublishFactors *factors)
 {
 	PublishVersion version;
-	PublishFactors factors;
 
-	ProgressPhase(&run->progress, "publishing", -1);
 	memset(&version, 0, sizeof(version));
 	version.algorithm = run->config->algorithm;
 	version.hyperparameters = HyperparametersToJsonb(run->config->algorithm, &run->used);
@@ -336,8 +366,25 @@ Publish(TrainRun *run)
 	version.epochs = run->result.epochs;
 	version.loss = run->result.loss;
 	version.epoch_seconds = run->result.seconds;
+	version.epoch_cpu_seconds = run->result.cpu_seconds;
+	VersionRecord(run->config, number, &version, factors);
+}
+
+static int32
+Publish(TrainRun *run)
+{
+	PublishFactors factors;
+	int32		number;
+
+	CostsBegin(&run->costs, PHASE_PUBLISH);
+	ProgressPhase(&run->progress, "publishing", -1);
 	FillFactors(run, &factors);
-	return VersionPublish(run->config, &version, &factors);
+	number = VersionPublish(run->config, &factors, run->options->deploy);
+	CostsEnd(&run->costs);
+	if (run->options->verbose)
+		CostsReport(&run->costs);
+	RecordVersion(run, number, &factors);
+	return number;
 }
 
 /* The phases, in the run's memory context. */
@@ -351,7 +398,9 @@ RunPhases(TrainRun *run, Oid schema)
 	VersionPublishCheck(run->config);
 	BudgetInit(&run->budget);
 	ProgressBegin(&run->progress, run->config->name, run->options->verbose);
+	run->progress.costs = &run->costs;
 	ReadEvents(run);
+	CostsBegin(&run->costs, PHASE_KNOWLEDGE);
 	ProgressPhase(&run->progress, "measuring knowledge spread", -1);
 	KnowledgePublish(run->log, run->config);
 	BuildInteractions(run);

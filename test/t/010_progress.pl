@@ -25,6 +25,8 @@ cmp_ok(scalar(@percent), '>=', 1, 'and a percentage');
 is_deeply(\@percent, [ sort { $a <=> $b } @percent ], 'which rises');
 ok((grep { /[#=*]/ || /\x{e2}\x{96}/ } @lines) > 0, 'and a bar');
 ok((grep { /left/ } @lines) > 0, 'and the time left');
+is_deeply([ map { /^INFO:\s+(?:\w{5}:\s+)?(\w+) +[\d.]+ s +[\d.]+ s of CPU/ ? $1 : () } @lines ],
+	[qw(read map knowledge validation csr epochs publish)], 'in the end, what each phase cost');
 note($_) for @lines;
 
 my $run = start_sql($node, q{
