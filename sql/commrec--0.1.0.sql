@@ -3,7 +3,8 @@
 --	1  embeddings					5  models: create, alter, drop
 --	2  finding models, types		6  training, versions
 --	3  serving						7  reading what was learned
---	4  the dictionary of actions	8  views, privileges
+--	4  the dictionary of actions	8  metrics, evaluation
+--									9  views, privileges
 --
 -- Everything is qualified and every SQL or PL/pgSQL function pins its search_path; nothing
 -- runs with its owner's rights.  Functions that read the events get the caller's search_path
@@ -1554,7 +1555,141 @@ COMMENT ON FUNCTION commrec.objective(text, timestamptz, timestamptz, double pre
 'The objective of the community over the buckets that start at or after since and before until (NULL: open): spread is the sum of K(t,i), satisfaction the sum of S_i = sum of s(t,i), value is spread + lambda * satisfaction with the formula "reward", and spread - lambda * satisfaction, as the method was first written, with "seed". users: those with events in these buckets; users_below: those of them whose S_i is less than min_satisfaction (theta; NULL: not asked). Users without any signal have no S_i and are not counted as below. A NULL model is the default one, a NULL lambda 1, a NULL formula "reward". Unknown formula, lambda not finite, min_satisfaction NaN: 22023; infinite time: 22008; no time column or never trained: 55000; unknown model: 42704; no USAGE on its schema, or no SELECT on its table user_activity: 42501.';
 
 -- ---------------------------------------------------------------------------
--- 8  Views, privileges
+-- 8  Metrics, evaluation
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION commrec.metric_accum(state bytea, score double precision, relevance double precision) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 5
+AS 'MODULE_PATHNAME', 'commrec_metric_accum';
+CREATE FUNCTION commrec.metric_accum(state bytea, score double precision, relevance double precision, k integer) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 5
+AS 'MODULE_PATHNAME', 'commrec_metric_accum';
+CREATE FUNCTION commrec.metric_accum(state bytea, score double precision, relevance boolean) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 5
+AS 'MODULE_PATHNAME', 'commrec_metric_accum_label';
+CREATE FUNCTION commrec.metric_accum(state bytea, score double precision, relevance boolean, k integer) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 5
+AS 'MODULE_PATHNAME', 'commrec_metric_accum_label';
+CREATE FUNCTION commrec.auc_accum(state bytea, score double precision, label double precision) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 5
+AS 'MODULE_PATHNAME', 'commrec_auc_accum';
+CREATE FUNCTION commrec.auc_accum(state bytea, score double precision, label boolean) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 5
+AS 'MODULE_PATHNAME', 'commrec_auc_accum_label';
+COMMENT ON FUNCTION commrec.metric_accum(bytea, double precision, double precision) IS
+'Support function of the aggregates over rankings: adds a row.';
+COMMENT ON FUNCTION commrec.metric_accum(bytea, double precision, double precision, integer) IS
+'Support function of the aggregates over rankings: adds a row.';
+COMMENT ON FUNCTION commrec.metric_accum(bytea, double precision, boolean) IS
+'Support function of the aggregates over rankings: adds a row.';
+COMMENT ON FUNCTION commrec.metric_accum(bytea, double precision, boolean, integer) IS
+'Support function of the aggregates over rankings: adds a row.';
+COMMENT ON FUNCTION commrec.auc_accum(bytea, double precision, double precision) IS
+'Support function of the aggregate commrec.auc(): adds a row.';
+COMMENT ON FUNCTION commrec.auc_accum(bytea, double precision, boolean) IS
+'Support function of the aggregate commrec.auc(): adds a row.';
+
+CREATE FUNCTION commrec.metric_combine(state bytea, other bytea) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_metric_combine';
+COMMENT ON FUNCTION commrec.metric_combine(bytea, bytea) IS
+'Support function of the aggregates over rankings: adds two states, either of which may be NULL.';
+
+CREATE FUNCTION commrec.ndcg_final(state bytea) RETURNS double precision
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_ndcg_final';
+CREATE FUNCTION commrec.recall_final(state bytea) RETURNS double precision
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_recall_final';
+CREATE FUNCTION commrec.precision_final(state bytea) RETURNS double precision
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_precision_final';
+CREATE FUNCTION commrec.average_precision_final(state bytea) RETURNS double precision
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_average_precision_final';
+CREATE FUNCTION commrec.reciprocal_rank_final(state bytea) RETURNS double precision
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_reciprocal_rank_final';
+CREATE FUNCTION commrec.auc_final(state bytea) RETURNS double precision
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_auc_final';
+COMMENT ON FUNCTION commrec.ndcg_final(bytea) IS 'Support function of the aggregate commrec.ndcg().';
+COMMENT ON FUNCTION commrec.recall_final(bytea) IS 'Support function of the aggregate commrec.recall_at().';
+COMMENT ON FUNCTION commrec.precision_final(bytea) IS 'Support function of the aggregate commrec.precision_at().';
+COMMENT ON FUNCTION commrec.average_precision_final(bytea) IS
+'Support function of the aggregate commrec.average_precision().';
+COMMENT ON FUNCTION commrec.reciprocal_rank_final(bytea) IS
+'Support function of the aggregate commrec.reciprocal_rank().';
+COMMENT ON FUNCTION commrec.auc_final(bytea) IS 'Support function of the aggregate commrec.auc().';
+
+CREATE AGGREGATE commrec.ndcg(score double precision, relevance double precision, k integer) (
+	SFUNC = commrec.metric_accum, STYPE = pg_catalog.bytea, COMBINEFUNC = commrec.metric_combine,
+	FINALFUNC = commrec.ndcg_final, PARALLEL = SAFE);
+CREATE AGGREGATE commrec.ndcg(score double precision, relevance boolean, k integer) (
+	SFUNC = commrec.metric_accum, STYPE = pg_catalog.bytea, COMBINEFUNC = commrec.metric_combine,
+	FINALFUNC = commrec.ndcg_final, PARALLEL = SAFE);
+COMMENT ON AGGREGATE commrec.ndcg(double precision, double precision, integer) IS
+'nDCG@k of one ranking, a row for each item: the sum over the first k places of gain / log2(rank + 1), over the same sum for the best order there could be. relevance: the gain, at least 0, or a boolean for 1 and 0; give 2 ^ relevance - 1 for exponential gains. Rows may come in any order; the highest score is at rank 1, and equal scores give the mean over all their orders (McSherry and Najork, ECIR 2008). A NULL score stands for an item that was not recommended: it is at no rank, but counts among the relevant ones. A NULL relevance is 0: a FULL JOIN of recommendations and test data needs no COALESCE. A NULL k: the whole ranking; k below 1, or different within a ranking: 22023. No item with a gain: NULL. A negative relevance: 22023. Jarvelin and Kekalainen, Cumulated gain-based evaluation of IR techniques, TOIS 2002. NaN as score or relevance, infinity as relevance: 22003. No rows: NULL.';
+COMMENT ON AGGREGATE commrec.ndcg(double precision, boolean, integer) IS
+'The same as commrec.ndcg(double precision, double precision, integer), for relevances that are true or false.';
+
+CREATE AGGREGATE commrec.recall_at(score double precision, relevance double precision, k integer) (
+	SFUNC = commrec.metric_accum, STYPE = pg_catalog.bytea, COMBINEFUNC = commrec.metric_combine,
+	FINALFUNC = commrec.recall_final, PARALLEL = SAFE);
+CREATE AGGREGATE commrec.recall_at(score double precision, relevance boolean, k integer) (
+	SFUNC = commrec.metric_accum, STYPE = pg_catalog.bytea, COMBINEFUNC = commrec.metric_combine,
+	FINALFUNC = commrec.recall_final, PARALLEL = SAFE);
+COMMENT ON AGGREGATE commrec.recall_at(double precision, double precision, integer) IS
+'Recall of one ranking, a row for each item: relevant items (relevance above 0, or true) in the first k places, over all that are relevant. Rows may come in any order; the highest score is at rank 1, and equal scores give the mean over all their orders (McSherry and Najork, ECIR 2008). A NULL score stands for an item that was not recommended: it is at no rank, but counts among the relevant ones. A NULL relevance is 0: a FULL JOIN of recommendations and test data needs no COALESCE. A NULL k: the whole ranking; k below 1, or different within a ranking: 22023. No relevant item: NULL. NaN as score or relevance, infinity as relevance: 22003. No rows: NULL.';
+COMMENT ON AGGREGATE commrec.recall_at(double precision, boolean, integer) IS
+'The same as commrec.recall_at(double precision, double precision, integer), for relevances that are true or false.';
+
+CREATE AGGREGATE commrec.precision_at(score double precision, relevance double precision, k integer) (
+	SFUNC = commrec.metric_accum, STYPE = pg_catalog.bytea, COMBINEFUNC = commrec.metric_combine,
+	FINALFUNC = commrec.precision_final, PARALLEL = SAFE);
+CREATE AGGREGATE commrec.precision_at(score double precision, relevance boolean, k integer) (
+	SFUNC = commrec.metric_accum, STYPE = pg_catalog.bytea, COMBINEFUNC = commrec.metric_combine,
+	FINALFUNC = commrec.precision_final, PARALLEL = SAFE);
+COMMENT ON AGGREGATE commrec.precision_at(double precision, double precision, integer) IS
+'Precision of one ranking, a row for each item: relevant items (relevance above 0, or true) in the first k places, over k, even if fewer items have a score. Rows may come in any order; the highest score is at rank 1, and equal scores give the mean over all their orders (McSherry and Najork, ECIR 2008). A NULL score stands for an item that was not recommended: it is at no rank, but counts among the relevant ones. A NULL relevance is 0: a FULL JOIN of recommendations and test data needs no COALESCE. A NULL k: the whole ranking; k below 1, or different within a ranking: 22023. Without k: over the items that have a score, NULL if none has. NaN as score or relevance, infinity as relevance: 22003. No rows: NULL.';
+COMMENT ON AGGREGATE commrec.precision_at(double precision, boolean, integer) IS
+'The same as commrec.precision_at(double precision, double precision, integer), for relevances that are true or false.';
+
+CREATE AGGREGATE commrec.average_precision(score double precision, relevance double precision) (
+	SFUNC = commrec.metric_accum, STYPE = pg_catalog.bytea, COMBINEFUNC = commrec.metric_combine,
+	FINALFUNC = commrec.average_precision_final, PARALLEL = SAFE);
+CREATE AGGREGATE commrec.average_precision(score double precision, relevance boolean) (
+	SFUNC = commrec.metric_accum, STYPE = pg_catalog.bytea, COMBINEFUNC = commrec.metric_combine,
+	FINALFUNC = commrec.average_precision_final, PARALLEL = SAFE);
+COMMENT ON AGGREGATE commrec.average_precision(double precision, double precision) IS
+'Average precision of one ranking, a row for each item: the sum over relevant items (relevance above 0, or true) of the precision at their ranks, over the number of all that are relevant. Its mean over users is MAP. Rows may come in any order; the highest score is at rank 1, and equal scores give the mean over all their orders (McSherry and Najork, ECIR 2008). A NULL score stands for an item that was not recommended: it is at no rank, but counts among the relevant ones. A NULL relevance is 0: a FULL JOIN of recommendations and test data needs no COALESCE. No relevant item: NULL. Buckley and Voorhees, Evaluating evaluation measure stability, SIGIR 2000. NaN as score or relevance, infinity as relevance: 22003. No rows: NULL.';
+COMMENT ON AGGREGATE commrec.average_precision(double precision, boolean) IS
+'The same as commrec.average_precision(double precision, double precision), for relevances that are true or false.';
+
+CREATE AGGREGATE commrec.reciprocal_rank(score double precision, relevance double precision) (
+	SFUNC = commrec.metric_accum, STYPE = pg_catalog.bytea, COMBINEFUNC = commrec.metric_combine,
+	FINALFUNC = commrec.reciprocal_rank_final, PARALLEL = SAFE);
+CREATE AGGREGATE commrec.reciprocal_rank(score double precision, relevance boolean) (
+	SFUNC = commrec.metric_accum, STYPE = pg_catalog.bytea, COMBINEFUNC = commrec.metric_combine,
+	FINALFUNC = commrec.reciprocal_rank_final, PARALLEL = SAFE);
+COMMENT ON AGGREGATE commrec.reciprocal_rank(double precision, double precision) IS
+'1 / rank of the first relevant item (relevance above 0, or true) of one ranking, a row for each item; 0 if none has a score. Its mean over users is MRR. Rows may come in any order; the highest score is at rank 1, and equal scores give the mean over all their orders (McSherry and Najork, ECIR 2008). A NULL score stands for an item that was not recommended: it is at no rank, but counts among the relevant ones. A NULL relevance is 0: a FULL JOIN of recommendations and test data needs no COALESCE. No relevant item: NULL. Voorhees, The TREC-8 question answering track report, 1999. NaN as score or relevance, infinity as relevance: 22003. No rows: NULL.';
+COMMENT ON AGGREGATE commrec.reciprocal_rank(double precision, boolean) IS
+'The same as commrec.reciprocal_rank(double precision, double precision), for relevances that are true or false.';
+
+CREATE AGGREGATE commrec.auc(score double precision, label double precision) (
+	SFUNC = commrec.auc_accum, STYPE = pg_catalog.bytea, COMBINEFUNC = commrec.metric_combine,
+	FINALFUNC = commrec.auc_final, PARALLEL = SAFE);
+CREATE AGGREGATE commrec.auc(score double precision, label boolean) (
+	SFUNC = commrec.auc_accum, STYPE = pg_catalog.bytea, COMBINEFUNC = commrec.metric_combine,
+	FINALFUNC = commrec.auc_final, PARALLEL = SAFE);
+COMMENT ON AGGREGATE commrec.auc(double precision, double precision) IS
+'Area under the ROC curve: the probability that a positive row (label above 0, or true) has a higher score than a negative one, equal scores counting half. Rows with a NULL score or a NULL label are left out. Without a positive or without a negative row: NULL. NaN as score or label, infinity as label: 22003. Hanley and McNeil, The meaning and use of the area under a receiver operating characteristic curve, Radiology 1982.';
+COMMENT ON AGGREGATE commrec.auc(double precision, boolean) IS
+'The same as commrec.auc(double precision, double precision), for labels that are true or false.';
+
+-- ---------------------------------------------------------------------------
+-- 9  Views, privileges
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION commrec.is_as_made(relation oid, columns text[]) RETURNS boolean

@@ -1,6 +1,6 @@
 /*
  * test_metrics.c
- *		nDCG against values computed by hand.
+ *		Metrics against values computed by hand, and against all orders of equal scores.
  */
 #include "core/metrics.h"
 #include "unit.h"
@@ -48,7 +48,126 @@ order_of_ranks_does_not_matter(void)
 	CHECK_NEAR(cr_ndcg(up, 3, 7, 10), cr_ndcg(down, 3, 7, 10), 1e-15);
 }
 
+static void
+average_precision_by_hand(void)
+{
+	const int32_t ranks[] = {1, 3, 4};
+
+	/* (1/1 + 2/3 + 3/4) / 3 */
+	CHECK_NEAR(cr_average_precision(ranks, 3, 3, 10), (1.0 + 2.0 / 3 + 3.0 / 4) / 3, 1e-15);
+	/* one relevant item was missed; only two could be in two places */
+	CHECK_NEAR(cr_average_precision(ranks, 3, 4, 10), (1.0 + 2.0 / 3 + 3.0 / 4) / 4, 1e-15);
+	CHECK_NEAR(cr_average_precision(ranks, 1, 4, 2), 0.5, 1e-15);
+	CHECK(cr_average_precision(ranks, 0, 0, 10) == 0.0);
+}
+
+/* One ranking of single places: relevance 0 or 1 each. */
+static CrRanking
+rank_singly(const int *relevant, int count, int64_t k)
+{
+	CrRanking	ranking;
+
+	cr_ranking_begin(&ranking, k);
+	for (int i = 0; i < count; i++)
+	{
+		CrTies		ties = {1, relevant[i], relevant[i]};
+
+		cr_ranking_group(&ranking, &ties);
+		cr_ranking_pass(&ranking, 1);
+	}
+	return ranking;
+}
+
+static void
+ranking_without_ties(void)
+{
+	const int	relevant[] = {0, 1, 0, 1, 1};
+	CrRanking	ranking = rank_singly(relevant, 5, 4);
+
+	CHECK_NEAR(ranking.hits, 2, 1e-15);
+	CHECK_NEAR(ranking.dcg, 0.6309297535714575 + 0.43067655807339306, 1e-15);
+	CHECK_NEAR(ranking.precision_sum, 1.0 / 2 + 2.0 / 4 + 3.0 / 5, 1e-15);
+	CHECK_NEAR(ranking.reciprocal, 0.5, 1e-15);
+	CHECK(ranking.places == 5);
+}
+
+/*
+ * A first item that is irrelevant, then n equals of which r are relevant: the
+ * ranking's sums must be the means over all C(n, r) orders.
+ */
+static void
+check_ties(int n, int r, int64_t k)
+{
+	int			orders = 0;
+	double		dcg = 0;
+	double		hits = 0;
+	double		precision_sum = 0;
+	double		reciprocal = 0;
+	CrRanking	ranking;
+	CrTies		first = {1, 0, 0};
+	CrTies		ties = {n, r, r};
+
+	for (int bits = 0; bits < 1 << n; bits++)
+	{
+		int			relevant[16] = {0};
+		CrRanking	one;
+
+		if (__builtin_popcount((unsigned) bits) != r)
+			continue;
+		for (int i = 0; i < n; i++)
+			relevant[i + 1] = bits >> i & 1;
+		one = rank_singly(relevant, n + 1, k);
+		orders++;
+		dcg += one.dcg;
+		hits += one.hits;
+		precision_sum += one.precision_sum;
+		reciprocal += one.reciprocal;
+	}
+	cr_ranking_begin(&ranking, k);
+	cr_ranking_group(&ranking, &first);
+	cr_ranking_pass(&ranking, 1);
+	cr_ranking_group(&ranking, &ties);
+	cr_ranking_pass(&ranking, 1);
+	cr_ranking_pass(&ranking, n - 1);
+	CHECK_NEAR(ranking.dcg, dcg / orders, 1e-12);
+	CHECK_NEAR(ranking.hits, hits / orders, 1e-12);
+	CHECK_NEAR(ranking.precision_sum, precision_sum / orders, 1e-12);
+	CHECK_NEAR(ranking.reciprocal, reciprocal / orders, 1e-12);
+}
+
+static void
+ties_are_the_mean_over_all_orders(void)
+{
+	for (int n = 1; n <= 8; n++)
+		for (int r = 0; r <= n; r++)
+			for (int64_t k = 1; k <= n + 2; k++)
+				check_ties(n, r, k);
+}
+
+static void
+auc_by_hand(void)
+{
+	CrAuc		auc = {0, 0, 0};
+
+	CHECK(isnan(cr_auc_value(&auc)));
+	/* scores .8 + | .4 - | .35 + | .1 -: the first positive wins twice, the second once */
+	cr_auc_add(&auc, 1, 0);
+	CHECK(isnan(cr_auc_value(&auc)));
+	cr_auc_add(&auc, 0, 1);
+	cr_auc_add(&auc, 1, 0);
+	cr_auc_add(&auc, 0, 1);
+	CHECK_NEAR(cr_auc_value(&auc), 0.75, 1e-15);
+	/* all equal: a coin */
+	auc = (CrAuc) {0, 0, 0};
+	cr_auc_add(&auc, 3, 5);
+	CHECK_NEAR(cr_auc_value(&auc), 0.5, 1e-15);
+}
+
 UNIT_MAIN(UNIT_TEST(perfect_ranking_is_one),
+		  UNIT_TEST(average_precision_by_hand),
+		  UNIT_TEST(ranking_without_ties),
+		  UNIT_TEST(ties_are_the_mean_over_all_orders),
+		  UNIT_TEST(auc_by_hand),
 		  UNIT_TEST(values_by_hand),
 		  UNIT_TEST(nothing_found_or_relevant_is_zero),
 		  UNIT_TEST(order_of_ranks_does_not_matter));

@@ -1,0 +1,491 @@
+/*
+ * metrics_fn.c
+ *		Aggregates over scores and relevances: ndcg, recall_at, precision_at,
+ *		average_precision, reciprocal_rank, auc.
+ *
+ * The state is bytea, so that parallel workers and a distributed PostgreSQL
+ * pass it along as it is:
+ *
+ *	offset	size	content
+ *	0		4		magic "CRMS"
+ *	4		1		format version, 1
+ *	5		3		zero
+ *	8		8		count of rows, int64
+ *	16		8		k, int64; 0: the whole ranking
+ *	24		16*room	score and relevance of each row, double; the first "count" count
+ *
+ * in the byte order of the machine: a state never outlives its query.  A row
+ * without a score has NaN there, which no row may give.  Room doubles as it
+ * fills, and rows are added in place, where the aggregate owns the state: else
+ * every row would copy all before it.  Answers do not depend on the order of
+ * the rows: they are sorted, and equal scores are averaged over.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "common/compat.h"
+#include "core/metrics.h"
+
+PG_FUNCTION_INFO_V1(commrec_metric_accum);
+PG_FUNCTION_INFO_V1(commrec_metric_accum_label);
+PG_FUNCTION_INFO_V1(commrec_auc_accum);
+PG_FUNCTION_INFO_V1(commrec_auc_accum_label);
+PG_FUNCTION_INFO_V1(commrec_metric_combine);
+PG_FUNCTION_INFO_V1(commrec_ndcg_final);
+PG_FUNCTION_INFO_V1(commrec_recall_final);
+PG_FUNCTION_INFO_V1(commrec_precision_final);
+PG_FUNCTION_INFO_V1(commrec_average_precision_final);
+PG_FUNCTION_INFO_V1(commrec_reciprocal_rank_final);
+PG_FUNCTION_INFO_V1(commrec_auc_final);
+
+#define STATE_HEADER	24
+#define ROOM_MIN		16
+#define ROOM_MAX		((int64) ((MaxAllocSize - VARHDRSZ - STATE_HEADER) / sizeof(MetricRow)))
+#define PASS_PLACES		32768	/* of a ranking between two polls */
+
+typedef struct MetricRow
+{
+	double		score;			/* NaN: none, after all that have one */
+	double		relevance;
+} MetricRow;
+
+/* The head of a state; the rows stay where they are. */
+typedef struct MetricState
+{
+	int64		count;
+	int64		room;			/* from the length */
+	int64		k;
+	char	   *rows;			/* not aligned */
+} MetricState;
+
+/* A state's rows in order, for the final functions. */
+typedef struct MetricRanking
+{
+	MetricRow  *rows;			/* best score first, in the end those without; equals by relevance */
+	int64		count;
+	int64		scored;			/* that have a score */
+	int64		relevant;
+	int64		k;				/* PG_INT64_MAX: all */
+} MetricRanking;
+
+static const char state_magic[8] = {'C', 'R', 'M', 'S', 1, 0, 0, 0};
+
+/* Take a state apart; anything but a sound one is XX001. */
+static void
+DecodeState(bytea *bytes, MetricState *state)
+{
+	char	   *data = VARDATA(bytes);
+	Size		length = VARSIZE(bytes) - VARHDRSZ;
+	bool		is_sound;
+
+	is_sound = length >= STATE_HEADER && (length - STATE_HEADER) % sizeof(MetricRow) == 0 &&
+		memcmp(data, state_magic, sizeof(state_magic)) == 0;
+	if (is_sound)
+	{
+		state->room = (int64) ((length - STATE_HEADER) / sizeof(MetricRow));
+		memcpy(&state->count, data + 8, sizeof(int64));
+		memcpy(&state->k, data + 16, sizeof(int64));
+		state->rows = data + STATE_HEADER;
+		is_sound = state->count >= 1 && state->count <= state->room && state->k >= 0 &&
+			state->k <= PG_INT32_MAX;
+	}
+	if (!is_sound)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the state of an aggregate over a ranking is damaged"),
+				 errhint("Call the aggregates, such as commrec.ndcg(), not their support functions.")));
+}
+
+/* A new state with room for more rows, in "context". */
+static bytea *
+MakeState(MemoryContext context, int64 count, int64 k, int64 room)
+{
+	bytea	   *bytes;
+	char	   *data;
+
+	if (count > ROOM_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a ranking has at most " INT64_FORMAT " rows", ROOM_MAX),
+				 errhint("Group the rows, by user for instance, and average over the groups.")));
+	room = Min(Max(room, ROOM_MIN), ROOM_MAX);
+	bytes = MemoryContextAllocZero(context,
+								   VARHDRSZ + STATE_HEADER + (Size) room * sizeof(MetricRow));
+	SET_VARSIZE(bytes, VARHDRSZ + STATE_HEADER + (Size) room * sizeof(MetricRow));
+	data = VARDATA(bytes);
+	memcpy(data, state_magic, sizeof(state_magic));
+	memcpy(data + 8, &count, sizeof(int64));
+	memcpy(data + 16, &k, sizeof(int64));
+	return bytes;
+}
+
+static void
+CheckSameK(int64 k, int64 other)
+{
+	if (k != other)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("k must be the same in all rows of a ranking"),
+				 errhint("Group by k, too.")));
+}
+
+/* Where the state lives, and whether it may be changed in place. */
+static MemoryContext
+StateContext(FunctionCallInfo fcinfo, bool *is_ours)
+{
+	MemoryContext context;
+
+	*is_ours = AggCheckCallContext(fcinfo, &context) != 0;
+	return *is_ours ? context : CurrentMemoryContext;
+}
+
+/* Add rows to a state (NULL: none yet); the result may be the state itself, grown. */
+static bytea *
+AddRows(FunctionCallInfo fcinfo, bytea *bytes, const char *rows, int64 count, int64 k)
+{
+	bool		is_ours;
+	MemoryContext context = StateContext(fcinfo, &is_ours);
+	MetricState state = {0};
+	int64		total;
+
+	if (bytes != NULL)
+	{
+		DecodeState(bytes, &state);
+		CheckSameK(state.k, k);
+	}
+	total = state.count + count;
+	if (!is_ours || total > state.room)
+	{
+		bytes = MakeState(context, total, k, is_ours ? 2 * total : total);
+		if (state.count > 0)
+			memcpy(VARDATA(bytes) + STATE_HEADER, state.rows,
+				   (Size) state.count * sizeof(MetricRow));
+	}
+	memcpy(VARDATA(bytes) + 8, &total, sizeof(int64));
+	memcpy(VARDATA(bytes) + STATE_HEADER + (Size) state.count * sizeof(MetricRow), rows,
+		   (Size) count * sizeof(MetricRow));
+	return bytes;
+}
+
+static void pg_attribute_noreturn()
+ReportOutOfRange(const char *message)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("%s", message),
+			 errhint("Leave such rows out with FILTER, or give NULL.")));
+}
+
+/* k, the argument after the relevance, where the aggregate has one. */
+static int64
+KArgument(FunctionCallInfo fcinfo)
+{
+	int32		k;
+
+	if (PG_NARGS() < 4 || PG_ARGISNULL(3))
+		return 0;
+	k = PG_GETARG_INT32(3);
+	if (k < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("k must be at least 1, not %d", k),
+				 errhint("Give NULL for the whole ranking.")));
+	return k;
+}
+
+static Datum
+AccumulateRow(FunctionCallInfo fcinfo, double relevance)
+{
+	bytea	   *state = PG_ARGISNULL(0) ? NULL : PG_GETARG_BYTEA_P(0);
+	MetricRow	row;
+
+	row.score = PG_ARGISNULL(1) ? NAN : PG_GETARG_FLOAT8(1);
+	row.relevance = relevance;
+	if (isnan(row.score) && !PG_ARGISNULL(1))
+		ReportOutOfRange("score must not be NaN");
+	if (!isfinite(relevance))
+		ReportOutOfRange("relevance must be finite");
+	PG_RETURN_BYTEA_P(AddRows(fcinfo, state, (const char *) &row, 1, KArgument(fcinfo)));
+}
+
+/* metric_accum(state bytea, score double precision, relevance double precision [, k integer]) */
+Datum
+commrec_metric_accum(PG_FUNCTION_ARGS)
+{
+	return AccumulateRow(fcinfo, PG_ARGISNULL(2) ? 0.0 : PG_GETARG_FLOAT8(2));
+}
+
+/* metric_accum(state bytea, score double precision, relevance boolean [, k integer]) */
+Datum
+commrec_metric_accum_label(PG_FUNCTION_ARGS)
+{
+	return AccumulateRow(fcinfo, !PG_ARGISNULL(2) && PG_GETARG_BOOL(2) ? 1.0 : 0.0);
+}
+
+/* A row that lacks its score or its label says nothing about either class. */
+static Datum
+AccumulateLabelled(FunctionCallInfo fcinfo, double label)
+{
+	if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2))
+		return AccumulateRow(fcinfo, label);
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+/* auc_accum(state bytea, score double precision, label double precision) */
+Datum
+commrec_auc_accum(PG_FUNCTION_ARGS)
+{
+	return AccumulateLabelled(fcinfo, PG_ARGISNULL(2) ? 0.0 : PG_GETARG_FLOAT8(2));
+}
+
+/* auc_accum(state bytea, score double precision, label boolean) */
+Datum
+commrec_auc_accum_label(PG_FUNCTION_ARGS)
+{
+	return AccumulateLabelled(fcinfo, !PG_ARGISNULL(2) && PG_GETARG_BOOL(2) ? 1.0 : 0.0);
+}
+
+/* metric_combine(state bytea, other bytea) -> bytea; the second is not touched */
+Datum
+commrec_metric_combine(PG_FUNCTION_ARGS)
+{
+	MetricState other;
+
+	if (PG_ARGISNULL(1))
+	{
+		if (PG_ARGISNULL(0))
+			PG_RETURN_NULL();
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	}
+	DecodeState(PG_GETARG_BYTEA_P(1), &other);
+	PG_RETURN_BYTEA_P(AddRows(fcinfo, PG_ARGISNULL(0) ? NULL : PG_GETARG_BYTEA_P(0), other.rows,
+							  other.count, other.k));
+}
+
+/* Best first; polls, since a long ranking takes its time to sort. */
+static int
+CompareRows(const void *left, const void *right)
+{
+	const MetricRow *a = (const MetricRow *) left;
+	const MetricRow *b = (const MetricRow *) right;
+	bool		a_scored = !isnan(a->score);
+	bool		b_scored = !isnan(b->score);
+
+	CHECK_FOR_INTERRUPTS();
+	if (a_scored != b_scored)
+		return a_scored ? -1 : 1;
+	if (a_scored && a->score != b->score)
+		return a->score > b->score ? -1 : 1;
+	return a->relevance > b->relevance ? -1 : a->relevance < b->relevance;
+}
+
+static int
+CompareRelevances(const void *left, const void *right)
+{
+	double		a = ((const MetricRow *) left)->relevance;
+	double		b = ((const MetricRow *) right)->relevance;
+
+	CHECK_FOR_INTERRUPTS();
+	return a > b ? -1 : a < b;
+}
+
+/* The ranking that the argument, a state that is not NULL, describes. */
+static void
+ReadRanking(FunctionCallInfo fcinfo, MetricRanking *ranking)
+{
+	MetricState state;
+
+	DecodeState(PG_GETARG_BYTEA_P(0), &state);
+	ranking->count = state.count;
+	ranking->k = state.k == 0 ? PG_INT64_MAX : state.k;
+	ranking->rows = palloc_extended((Size) state.count * sizeof(MetricRow), MCXT_ALLOC_HUGE);
+	memcpy(ranking->rows, state.rows, (Size) state.count * sizeof(MetricRow));
+	ranking->scored = 0;
+	ranking->relevant = 0;
+	for (int64 i = 0; i < state.count; i++)
+	{
+		ranking->scored += !isnan(ranking->rows[i].score);
+		ranking->relevant += ranking->rows[i].relevance > 0;
+	}
+	qsort(ranking->rows, (size_t) state.count, sizeof(MetricRow), CompareRows);
+}
+
+/* The rows from "from" on with one score; returns where the next score begins. */
+static int64
+FindTies(const MetricRanking *ranking, int64 from, CrTies *ties)
+{
+	int64		to = from;
+
+	ties->relevant = 0;
+	ties->gain = 0;
+	while (to < ranking->scored && ranking->rows[to].score == ranking->rows[from].score)
+	{
+		ties->relevant += ranking->rows[to].relevance > 0;
+		ties->gain += ranking->rows[to].relevance;
+		to++;
+	}
+	ties->count = to - from;
+	return to;
+}
+
+/* Walk through the ranking; what has no score is at no place. */
+static void
+WalkRanking(const MetricRanking *ranking, CrRanking *walk)
+{
+	int64		at = 0;
+
+	cr_ranking_begin(walk, ranking->k);
+	while (at < ranking->scored)
+	{
+		CrTies		ties;
+		int64		next = FindTies(ranking, at, &ties);
+
+		cr_ranking_group(walk, &ties);
+		for (; at < next; at += PASS_PLACES)
+		{
+			CHECK_FOR_INTERRUPTS();
+			cr_ranking_pass(walk, Min(PASS_PLACES, next - at));
+		}
+		at = next;
+	}
+}
+
+/* The DCG of the best order there could be. */
+static double
+IdealGain(MetricRanking *ranking)
+{
+	double		gain = 0;
+
+	qsort(ranking->rows, (size_t) ranking->count, sizeof(MetricRow), CompareRelevances);
+	for (int64 i = 0; i < Min(ranking->relevant, ranking->k); i++)
+	{
+		if (i % PASS_PLACES == 0)
+			CHECK_FOR_INTERRUPTS();
+		gain += ranking->rows[i].relevance * cr_discount(i + 1);
+	}
+	return gain;
+}
+
+/* Read and walk; false if no row is relevant, so that the metric is not defined. */
+static bool
+RankRows(FunctionCallInfo fcinfo, MetricRanking *ranking, CrRanking *walk)
+{
+	if (PG_ARGISNULL(0))
+		return false;
+	ReadRanking(fcinfo, ranking);
+	WalkRanking(ranking, walk);
+	return ranking->relevant > 0;
+}
+
+/* ndcg_final(state bytea) -> double precision */
+Datum
+commrec_ndcg_final(PG_FUNCTION_ARGS)
+{
+	MetricRanking ranking;
+	CrRanking	walk;
+	double		ideal;
+
+	if (!RankRows(fcinfo, &ranking, &walk))
+		PG_RETURN_NULL();
+	for (int64 i = 0; i < ranking.count; i++)
+	{
+		if (ranking.rows[i].relevance < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("relevance must not be negative, but one is %g",
+							ranking.rows[i].relevance),
+					 errhint("A gain of 0 stands for what is not relevant.")));
+	}
+	ideal = IdealGain(&ranking);
+	if (!isfinite(ideal))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("the sum of the relevances overflows"),
+				 errhint("Give smaller relevances.")));
+	PG_RETURN_FLOAT8(walk.dcg / ideal);
+}
+
+/* recall_final(state bytea) -> double precision */
+Datum
+commrec_recall_final(PG_FUNCTION_ARGS)
+{
+	MetricRanking ranking;
+	CrRanking	walk;
+
+	if (!RankRows(fcinfo, &ranking, &walk))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(walk.hits / (double) ranking.relevant);
+}
+
+/* precision_final(state bytea) -> double precision */
+Datum
+commrec_precision_final(PG_FUNCTION_ARGS)
+{
+	MetricRanking ranking;
+	CrRanking	walk;
+	int64		places;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	(void) RankRows(fcinfo, &ranking, &walk);
+	places = ranking.k == PG_INT64_MAX ? ranking.scored : ranking.k;
+	if (places == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(walk.hits / (double) places);
+}
+
+/* average_precision_final(state bytea) -> double precision */
+Datum
+commrec_average_precision_final(PG_FUNCTION_ARGS)
+{
+	MetricRanking ranking;
+	CrRanking	walk;
+
+	if (!RankRows(fcinfo, &ranking, &walk))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(walk.precision_sum / (double) ranking.relevant);
+}
+
+/* reciprocal_rank_final(state bytea) -> double precision */
+Datum
+commrec_reciprocal_rank_final(PG_FUNCTION_ARGS)
+{
+	MetricRanking ranking;
+	CrRanking	walk;
+
+	if (!RankRows(fcinfo, &ranking, &walk))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(walk.reciprocal);
+}
+
+/* auc_final(state bytea) -> double precision */
+Datum
+commrec_auc_final(PG_FUNCTION_ARGS)
+{
+	MetricRanking ranking;
+	CrAuc		auc = {0, 0, 0};
+	int64		at = 0;
+	double		value;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	ReadRanking(fcinfo, &ranking);
+	while (at < ranking.scored)
+	{
+		CrTies		ties;
+
+		at = FindTies(&ranking, at, &ties);
+		cr_auc_add(&auc, ties.relevant, ties.count - ties.relevant);
+	}
+	value = cr_auc_value(&auc);
+	if (isnan(value))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(value);
+}
