@@ -16,6 +16,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
+#include "storage/dsm.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
 
@@ -100,6 +101,18 @@ CommrecIndexBeginScan(Relation table, Relation index, Snapshot snapshot, int key
 	return index_beginscan(table, index, snapshot, keys, 0);
 #else
 	return index_beginscan(table, index, snapshot, NULL, keys, 0);
+#endif
+}
+
+/* PG 14 can reserve memory for segments at its start (min_dynamic_shared_memory); their handles are odd. */
+static inline bool
+CommrecSegmentIsReserved(dsm_segment *segment)
+{
+#if PG_VERSION_NUM < 140000
+	(void) segment;
+	return false;
+#else
+	return dsm_segment_handle(segment) % 2 == 1;
 #endif
 }
 

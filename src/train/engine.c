@@ -14,10 +14,10 @@
 
 #include "access/parallel.h"
 #include "miscadmin.h"
-#include "storage/dsm.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
+#include "common/segment.h"
 #include "train/engine_shared.h"
 
 #define BLOCK_ALIGNMENT		64
@@ -65,41 +65,13 @@ EngineBytes(const EngineParams *params)
 	return bytes_for_layout(params, &layout);
 }
 
-/*
- * Containers often come with very little shared memory; the server's message
- * about it does not say that training can do without.
- */
-static void
-add_shared_memory_hint(void *arg)
-{
-	int			code = geterrcode();
-
-	if (code == ERRCODE_DISK_FULL || code == ERRCODE_OUT_OF_MEMORY)
-		errhint("Training needs %zu MB of dynamic shared memory: make /dev/shm larger, or train with workers => 0.",
-				*(Size *) arg / (1024 * 1024) + 1);
-}
-
-/* NULL if the server has no slot left for another segment. */
-static dsm_segment *
-create_segment(Size bytes)
-{
-	ErrorContextCallback callback;
-	dsm_segment *segment;
-
-	callback.callback = add_shared_memory_hint;
-	callback.arg = &bytes;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
-	segment = dsm_create(bytes, DSM_CREATE_NULL_IF_MAXSEGMENTS);
-	error_context_stack = callback.previous;
-	return segment;
-}
-
 static EngineShared *
 allocate_block(Engine *engine, Size bytes)
 {
+	static const SegmentPurpose purpose = {"Training", "train with workers => 0"};
+
 	if (engine->params.workers > 0)
-		engine->segment = create_segment(bytes);
+		engine->segment = SegmentCreate(bytes, &purpose);
 	if (engine->segment != NULL)
 		return (EngineShared *) dsm_segment_address(engine->segment);
 	engine->memory = MemoryContextAllocHuge(CurrentMemoryContext, bytes + BLOCK_ALIGNMENT);

@@ -70,5 +70,26 @@ for my $factors (1, 7, 16, 33, 64)
 	is(scalar(keys %seen), 1, "$factors factors: 3 workers give the bits of none");
 }
 
+# Whatever kind of shared memory the server uses: a segment that outgrows the first slice, too,
+# and one in the memory that the server reserved at its start.
+my $large = q{SELECT commrec.train('m', '{"factors": 256, "epochs": 1, "popularity_weight": 0, "popularity_half_life": "Infinity"}', workers => %d)};
+
+$node->safe_psql('postgres', q{
+	INSERT INTO events SELECT n, n % 1000, 'view', '2024-01-01 00:00+00' FROM generate_series(5000, 24000) AS n});
+$node->safe_psql('postgres', sprintf($large, 0));
+my $alone = model_digest($node, 'm');
+for my $kind ('posix', 'mmap', 'sysv', 'reserved')
+{
+	my $type = $kind eq 'reserved' ? 'posix' : $kind;
+
+	$node->append_conf('postgresql.conf', "dynamic_shared_memory_type = $type\n");
+	$node->append_conf('postgresql.conf', "min_dynamic_shared_memory = 128MB\n") if $kind eq 'reserved';
+	$node->restart;
+	$node->safe_psql('postgres', sprintf($large, 2));
+	is($node->safe_psql('postgres', 'SELECT workers >= 1 FROM m.version WHERE deployed'), 't',
+		"$kind shared memory: workers take part");
+	is(model_digest($node, 'm'), $alone, "$kind shared memory: the bits of none");
+}
+
 $node->stop;
 done_testing();
