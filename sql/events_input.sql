@@ -223,6 +223,27 @@ DELETE FROM input.events WHERE user_id = 5 AND item_id = 1 AND action = 'rating'
 SELECT input.train('input_model');
 SELECT bits = input.bits('input_model') AS largest_value_counts FROM input.bits_before;
 
+-- The same for a pair with many events, whatever tells them apart.
+CREATE TABLE input.often AS
+	SELECT 1 + n % 3 AS user_id, 1 + n % 2 AS item_id, (ARRAY['rating', 'view', 'a long name of an action'])[1 + n / 7 % 3] AS action,
+		timestamptz '2026-01-01 00:00Z' + n * 7919 % 53 * interval '1 hour' AS at, (1 + n * 31 % 5)::float8 AS value
+	FROM generate_series(1, 3000) AS n;
+TRUNCATE input.events;
+INSERT INTO input.events TABLE input.sound UNION ALL TABLE input.often;
+SELECT input.train('input_model');
+SELECT version.events = (SELECT count(*) FROM (SELECT DISTINCT user_id, item_id, action, at FROM input.events) AS d) AS kept
+FROM input_model.version WHERE deployed;
+CREATE TABLE input.bits_often AS SELECT input.bits('input_model') AS bits;
+CREATE TABLE input.best AS SELECT DISTINCT ON (user_id, item_id, action, at) * FROM input.events
+	ORDER BY user_id, item_id, action, at, value DESC;
+TRUNCATE input.events;
+INSERT INTO input.events SELECT * FROM input.best ORDER BY md5(best::text);
+SELECT input.train('input_model');
+SELECT bits = input.bits('input_model') AS same_bits FROM input.bits_often;
+TRUNCATE input.events;
+INSERT INTO input.events SELECT * FROM input.shuffled;
+DELETE FROM input.events WHERE user_id = 5 AND item_id = 1 AND action = 'rating' AND at = '2026-01-01' AND value = 2;
+
 -- 62: settings of the session change no bit.
 SET datestyle = 'SQL, DMY';
 SET extra_float_digits = -15;
@@ -247,6 +268,35 @@ SELECT interactions > 80000 AS many, items FROM input_model.user_activity WHERE 
 SELECT bool_and(abs(f) < 1e6) AS finite
 FROM input_model.user_embedding JOIN input_model.version AS v USING (version),
 	unnest(commrec.embedding_to_array(embedding)) AS f WHERE v.deployed;
+
+-- Ids that are close together, from both ends, and then are not any more; the same as text and uuid.
+CREATE TABLE input.near (user_id bigint, item_id bigint);
+INSERT INTO input.near SELECT 3000 - n, n % 40 FROM generate_series(1, 8000) AS n;
+INSERT INTO input.near SELECT 3000 + n, 5000 + n % 3000 FROM generate_series(1, 8000) AS n;
+CREATE TABLE input.far AS TABLE input.near;
+INSERT INTO input.far SELECT n * 1000000007, n * -1000000007 FROM generate_series(1::bigint, 5000) AS n;
+INSERT INTO input.far SELECT 9000 - n, n % 40 FROM generate_series(1, 9000) AS n;
+CREATE TABLE input.named AS SELECT 'member ' || user_id AS user_id, md5(item_id::text)::uuid AS item_id FROM input.far;
+DO $$
+BEGIN
+	PERFORM input.make('input_' || n, ('input.' || n)::regclass) FROM unnest(ARRAY['near', 'far', 'named']) AS n;
+END
+$$;
+SELECT n, input.train('input_' || n) FROM unnest(ARRAY['near', 'far', 'named']) AS n;
+-- Ids that are not what the events say, or did not meet as many of the other side.
+CREATE FUNCTION input.wrong(model name, events regclass) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	result bigint;
+BEGIN
+	EXECUTE format('SELECT (SELECT count(*) FROM (SELECT user_id, count(DISTINCT item_id) FROM %1$s GROUP BY user_id) AS e (id, n)
+			FULL JOIN %2$I.user_embedding AS u ON u.user_id = e.id WHERE u.items IS DISTINCT FROM e.n)
+		+ (SELECT count(*) FROM (SELECT item_id, count(DISTINCT user_id) FROM %1$s GROUP BY item_id) AS e (id, n)
+			FULL JOIN %2$I.item_embedding AS i ON i.item_id = e.id WHERE i.users IS DISTINCT FROM e.n)', events, model)
+		INTO result;
+	RETURN result;
+END
+$$;
+SELECT n, input.wrong('input_' || n, ('input.' || n)::regclass) FROM unnest(ARRAY['near', 'far', 'named']) AS n;
 
 -- 32, 33, 34: the ends of the integers, the empty text, text that is too long.
 CREATE TABLE input.small (user_id smallint, item_id smallint);

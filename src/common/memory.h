@@ -25,6 +25,9 @@ extern void BudgetRelease(MemoryBudget *budget, Size bytes);
 /* Reserve and allocate with MCXT_ALLOC_HUGE in the current context. */
 extern void *BudgetAlloc(MemoryBudget *budget, Size bytes, const char *what);
 
+/* Fill with zeros, polling for interrupts: fresh memory takes its time. */
+extern void BudgetZero(void *memory, Size bytes);
+
 /* pfree and release. */
 extern void BudgetFree(MemoryBudget *budget, void *pointer, Size bytes);
 

@@ -3,8 +3,9 @@
  *		The weights of actions: the model's table "action", and what is new in the events.
  *
  * Everything lives in one memory context below the one in which the table was
- * read.  Actions are found by a small hash table; events of one action often
- * follow each other, so that the last one found is tried first.
+ * read.  Actions are found by a small hash table, in front of which a cache
+ * knows short names by their bytes in one word: most names are short, few
+ * different ones occur, and every event asks.
  */
 #include "postgres.h"
 
@@ -25,6 +26,9 @@
 
 #define FIRST_SLOTS		256		/* a power of two */
 #define NO_ACTION		(-1)
+#define CACHE_BITS		8
+#define CACHE_SIZE		(1 << CACHE_BITS)
+#define CACHE_NAME_MAX	((int) sizeof(uint64))	/* bytes of a name */
 #define NAMES_SHOWN		20		/* of the actions that a message lists */
 
 typedef struct Action
@@ -42,6 +46,14 @@ typedef struct ActionList
 	int			room;
 } ActionList;
 
+/* A short name whose number has been asked for. */
+typedef struct CachedAction
+{
+	uint64		word;			/* NameWord */
+	int16		length;
+	int16		number;			/* NO_ACTION: free */
+} CachedAction;
+
 struct ActionTable
 {
 	MemoryContext context;		/* owns all of it */
@@ -49,7 +61,7 @@ struct ActionTable
 	ActionList	dictionary;		/* commrec.default_action() */
 	int16	   *slots;			/* numbers by hash, NO_ACTION where free */
 	uint32		slot_count;		/* a power of two */
-	int16		last;			/* found last, or NO_ACTION */
+	CachedAction cache[CACHE_SIZE];	/* by a hash of the word */
 	const char *implied_name;
 };
 
@@ -108,7 +120,8 @@ MakeSlots(ActionTable *table)
 		table->slots[i] = NO_ACTION;
 	for (int number = 0; number < table->used.count; number++)
 		InsertSlot(table, number);
-	table->last = NO_ACTION;
+	for (int i = 0; i < CACHE_SIZE; i++)
+		table->cache[i].number = NO_ACTION;
 }
 
 static double
@@ -275,30 +288,70 @@ AddAction(ActionTable *table, const char *name, int length)
 	return (int16) (table->used.count - 1);
 }
 
-int16
-ActionTableFind(ActionTable *table, const char *name, int length)
+/* Up to eight bytes as one word; without a call, and never beyond the end. */
+static uint64
+NameWord(const char *name, int length)
 {
-	uint32		hash;
-	uint32		at;
+	uint32		first;
+	uint32		last;
+	uint64		word = 0;
 
-	if (table->last != NO_ACTION && NameEquals(&table->used.action[table->last], name, length))
-		return table->last;
+	if (length == CACHE_NAME_MAX)
+	{
+		memcpy(&word, name, sizeof(word));
+		return word;
+	}
+	if (length >= 4)
+	{
+		/* The two halves overlap: the same bytes always make the same word. */
+		memcpy(&first, name, sizeof(first));
+		memcpy(&last, name + length - sizeof(last), sizeof(last));
+		return (uint64) last << 32 | first;
+	}
+	for (int i = 0; i < length; i++)
+		word = word << 8 | (unsigned char) name[i];
+	return word;
+}
 
-	hash = HashName(name, length);
-	at = hash & (table->slot_count - 1);
+static int16
+FindBySlot(ActionTable *table, const char *name, int length)
+{
+	uint32		hash = HashName(name, length);
+	uint32		at = hash & (table->slot_count - 1);
+
 	while (table->slots[at] != NO_ACTION)
 	{
 		const Action *action = &table->used.action[table->slots[at]];
 
 		if (action->hash == hash && NameEquals(action, name, length))
-		{
-			table->last = table->slots[at];
-			return table->last;
-		}
+			return table->slots[at];
 		at = (at + 1) & (table->slot_count - 1);
 	}
-	table->last = AddAction(table, name, length);
-	return table->last;
+	return AddAction(table, name, length);
+}
+
+int16
+ActionTableFind(ActionTable *table, const char *name, int length)
+{
+	CachedAction *cached;
+	uint64		word;
+	int16		number;
+
+	if (length > CACHE_NAME_MAX)
+		return FindBySlot(table, name, length);
+
+	/* Fibonacci hashing. */
+	word = NameWord(name, length);
+	cached = &table->cache[(word * UINT64CONST(0x9e3779b97f4a7c15)) >> (64 - CACHE_BITS)];
+	if (cached->word == word && cached->length == length && cached->number != NO_ACTION)
+		return cached->number;
+
+	/* What is found may have been added, which may have emptied the cache. */
+	number = FindBySlot(table, name, length);
+	cached->word = word;
+	cached->length = (int16) length;
+	cached->number = number;
+	return number;
 }
 
 int16

@@ -3,7 +3,8 @@
  *		Reading the events, from check to sorted columns.
  *
  *	events_source.c	checks the relation and writes the query
- *	events_read.c	runs it and fills chunks of columns
+ *	events_read.c	runs it
+ *	events_store.c	keeps the rows meanwhile
  *	events_sort.c	orders them and drops duplicates
  *	events.c		puts these together, looks at the times and reports what was left out
  *
@@ -72,11 +73,11 @@ DescribeSkipped(const EventsSkipped *skipped)
 }
 
 static void
-CheckAnyEvent(const EventLog *log, const EventSource *source, const EventChunks *chunks)
+CheckAnyEvent(const EventLog *log, const EventSource *source, const EventStore *store)
 {
 	char	   *skipped = DescribeSkipped(&log->skipped);
 
-	if (chunks->events > 0)
+	if (store->events > 0)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -137,15 +138,19 @@ EventLog *
 EventsRead(const ModelConfig *config, const EventsOptions *options, MemoryBudget *budget)
 {
 	EventSource source = {0};
-	EventChunks chunks = {0};
+	EventStore *store;
 	EventLog   *log;
+	MemoryContext old_context;
 
 	EventSourceCheck(config, &source);
 	log = MakeLog(config, &source, budget);
-	EventSourceRead(log, &source, options, &chunks);
-	CheckAnyEvent(log, &source, &chunks);
+	old_context = MemoryContextSwitchTo(log->context);
+	store = EventStoreCreate(budget, &source);
+	MemoryContextSwitchTo(old_context);
+	EventSourceRead(log, &source, options, store);
+	CheckAnyEvent(log, &source, store);
 	CostsBegin(options->costs, PHASE_MAP);
-	EventsSort(log, &chunks);
+	EventsSort(log, store);
 	LookAtTimes(log);
 	ReportSkipped(log);
 	return log;

@@ -95,9 +95,6 @@ extern int32 EventsItems(const EventLog *log);
  */
 extern void EventsFreeRows(EventLog *log);
 
-/* Give back the columns; counts, ids and actions stay. */
-extern void EventsFreeRows(EventLog *log);
-
 extern void EventsFree(EventLog *log);
 
 #endif							/* COMMREC_EVENTS_H */

@@ -1,11 +1,11 @@
 /*
  * events_read.c
- *		One pass over the events: rows to chunks of numbered columns.
+ *		One pass over the events: rows to numbered columns.
  *
  * The rows of a read-only cursor go straight into a DestReceiver, which
- * numbers ids and actions, drops what cannot be used and appends the rest to
- * chunks.  A full chunk is followed by a larger one, so that nothing is ever
- * copied to make room, and every chunk is counted before it is allocated.
+ * numbers actions, drops what cannot be used and collects the rest in a batch.
+ * Ids are numbered a batch at a time, see idmap.h; then the batch goes to the
+ * store.
  */
 #include "postgres.h"
 
@@ -24,17 +24,14 @@
 
 #include "train/events_internal.h"
 
-#define CHUNK_FIRST		((int64) 65536)
-#define CHUNK_LARGEST	((int64) 1048576)
-
 typedef struct EventReceiver
 {
 	DestReceiver pub;			/* must come first */
 	EventLog   *log;
 	const EventSource *source;
-	EventChunks *chunks;
-	EventChunk *chunk;			/* being filled */
+	EventStore *store;
 	bool		strict;
+	EventBatch	batch;			/* not yet in the store; its ids are queued in the maps */
 } EventReceiver;
 
 /* One row while it is looked at. */
@@ -47,65 +44,31 @@ typedef struct EventRow
 	TimestampTz time;
 } EventRow;
 
-static void *
-AllocColumn(EventReceiver *receiver, int64 room, Size width)
-{
-	return BudgetAlloc(receiver->log->budget, mul_size(room, width), "events as they are read");
-}
-
+/* Number the batch's ids and put it into the store. */
 static void
-StartChunk(EventReceiver *receiver)
+FlushBatch(EventReceiver *receiver)
 {
-	EventChunks *chunks = receiver->chunks;
-	MemoryContext old_context = MemoryContextSwitchTo(receiver->log->context);
-	const EventSource *source = receiver->source;
-	int64		room = chunks->count == 0 ? CHUNK_FIRST :
-		Min(receiver->chunk->room * 2, CHUNK_LARGEST);
-	EventChunk *chunk;
+	EventBatch *batch = &receiver->batch;
 
-	if (chunks->count == chunks->room)
-	{
-		chunks->room = Max(chunks->room * 2, 64);
-		chunks->chunk = chunks->chunk == NULL ?
-			palloc(chunks->room * sizeof(EventChunk)) :
-			repalloc_huge(chunks->chunk, chunks->room * sizeof(EventChunk));
-	}
-	chunk = &chunks->chunk[chunks->count++];
-	memset(chunk, 0, sizeof(EventChunk));
-	chunk->room = room;
-	chunk->user = AllocColumn(receiver, room, sizeof(int32));
-	chunk->item = AllocColumn(receiver, room, sizeof(int32));
-	if (source->action_at >= 0)
-		chunk->action = AllocColumn(receiver, room, sizeof(int16));
-	if (source->value_at >= 0)
-		chunk->value = AllocColumn(receiver, room, sizeof(double));
-	if (source->time_at >= 0)
-		chunk->time = AllocColumn(receiver, room, sizeof(TimestampTz));
-	receiver->chunk = chunk;
-	MemoryContextSwitchTo(old_context);
+	IdMapNumber(receiver->log->users, batch->user);
+	IdMapNumber(receiver->log->items, batch->item);
+	EventStoreAppend(receiver->store, batch);
+	batch->count = 0;
 }
 
 static void
 AppendEvent(EventReceiver *receiver, const EventRow *row)
 {
-	EventChunk *chunk = receiver->chunk;
-	int64		at;
+	EventBatch *batch = &receiver->batch;
+	int			at = batch->count++;
 
-	if (chunk == NULL || chunk->count == chunk->room)
-	{
-		StartChunk(receiver);
-		chunk = receiver->chunk;
-	}
-	at = chunk->count++;
-	chunk->user[at] = IdMapAdd(receiver->log->users, row->user);
-	chunk->item[at] = IdMapAdd(receiver->log->items, row->item);
-	if (chunk->action != NULL)
-		chunk->action[at] = row->action;
-	if (chunk->value != NULL)
-		chunk->value[at] = row->value;
-	if (chunk->time != NULL)
-		chunk->time[at] = row->time;
-	receiver->chunks->events++;
+	IdMapPush(receiver->log->users, row->user);
+	IdMapPush(receiver->log->items, row->item);
+	batch->action[at] = row->action;
+	batch->value[at] = row->value;
+	batch->time[at] = row->time;
+	if (batch->count == IDMAP_BATCH)
+		FlushBatch(receiver);
 }
 
 /* Midnight UTC of a date, whatever the session's time zone; infinity stays infinity. */
@@ -298,7 +261,7 @@ FetchAll(EventReceiver *receiver, SPIPlanPtr plan)
 
 void
 EventSourceRead(EventLog *log, const EventSource *source, const EventsOptions *options,
-				EventChunks *chunks)
+				EventStore *store)
 {
 	EventReceiver receiver;
 	SPIPlanPtr	plan;
@@ -311,7 +274,7 @@ EventSourceRead(EventLog *log, const EventSource *source, const EventsOptions *o
 	receiver.pub.mydest = DestNone;
 	receiver.log = log;
 	receiver.source = source;
-	receiver.chunks = chunks;
+	receiver.store = store;
 	receiver.strict = options->strict;
 
 	SPI_connect();
@@ -321,5 +284,6 @@ EventSourceRead(EventLog *log, const EventSource *source, const EventsOptions *o
 		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
 	CheckRowSecurity(log, source, options, plan);
 	FetchAll(&receiver, plan);
+	FlushBatch(&receiver);
 	SPI_finish();
 }

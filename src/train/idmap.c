@@ -5,8 +5,11 @@
  * Keys stand in an array by number: 8 bytes for integers, 16 for uuids, and
  * for text a pointer to a varlena in the arena.  The hash table beside it has
  * slots of 8 bytes, hash and number, so that it grows without touching a key,
- * and a probe looks at a key only when 32 bits of hash agree.  The renumbering
- * is in idmap_sort.c.
+ * and a probe looks at a key only when 32 bits of hash agree.  A batch of ids
+ * goes through in three steps, slots and keys being fetched one step ahead.
+ *
+ * Integers that lie close together get by without hashing, see
+ * idmap_window.c.  The renumbering is in idmap_sort.c.
  */
 #include "postgres.h"
 
@@ -21,7 +24,6 @@
 #define FIRST_KEYS		1024
 #define FIRST_SLOTS		2048	/* a power of two */
 #define ARENA_CHUNK		((Size) 1024 * 1024)
-#define FREE_SLOT		(-1)
 
 void *
 IdMapAlloc(IdMap *map, Size bytes)
@@ -42,18 +44,29 @@ IdMapRelease(IdMap *map, void *memory, Size bytes)
 }
 
 static Size
-KeyBytes(const IdMap *map)
+QueueBytes(const IdMap *map)
 {
-	return map->kind == ID_UUID ? UUID_LEN : sizeof(uint64);
+	switch (map->kind)
+	{
+		case ID_TEXT:
+			return (Size) IDMAP_BATCH * COMMREC_ID_TEXT_MAX;
+		case ID_UUID:
+			return (Size) IDMAP_BATCH * UUID_LEN;
+		default:
+			return 0;
+	}
 }
 
 static void
-MakeSlots(IdMap *map, uint64 count)
+AllocSlots(IdMap *map, uint64 count)
 {
 	map->slot_count = count;
 	map->slots = IdMapAlloc(map, mul_size(count, sizeof(IdSlot)));
 	for (uint64 i = 0; i < count; i++)
-		map->slots[i].number = FREE_SLOT;
+	{
+		IDMAP_POLL(i);
+		map->slots[i].number = IDMAP_NONE;
+	}
 }
 
 IdMap *
@@ -68,44 +81,30 @@ IdMapCreate(IdKind kind, MemoryBudget *budget, const char *what)
 	map->what = what;
 	map->context = context;
 	map->key_room = FIRST_KEYS;
-	map->keys.integer = IdMapAlloc(map, FIRST_KEYS * KeyBytes(map));
-	MakeSlots(map, FIRST_SLOTS);
+	map->keys.integer = IdMapAlloc(map, FIRST_KEYS * IdMapKeyBytes(map));
+	if (QueueBytes(map) > 0)
+		map->queue.bytes = IdMapAlloc(map, QueueBytes(map));
+	AllocSlots(map, FIRST_SLOTS);
 	return map;
 }
 
-/* Make room for twice the keys.  The allocator moves pages of large blocks instead of bytes. */
-static void
-GrowKeys(IdMap *map)
+/* The allocator moves pages of large blocks instead of bytes. */
+void
+IdMapReserveKeys(IdMap *map, int more)
 {
-	Size		bytes = mul_size(map->key_room, KeyBytes(map));
-
-	BudgetReserve(map->budget, bytes, map->what);
-	map->bytes += bytes;
-	map->keys.integer = repalloc_huge(map->keys.integer, mul_size(bytes, 2));
-	map->key_room *= 2;
-}
-
-/* Double the hash table; the stored hashes say where everything goes. */
-static void
-GrowSlots(IdMap *map)
-{
-	IdSlot	   *old_slots = map->slots;
-	uint64		old_count = map->slot_count;
-	uint64		mask = old_count * 2 - 1;
-
-	MakeSlots(map, old_count * 2);
-	for (uint64 i = 0; i < old_count; i++)
+	if (map->count > PG_INT32_MAX - more)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many %s: the limit is %d", map->what, PG_INT32_MAX - IDMAP_BATCH)));
+	while ((Size) map->count + more > map->key_room)
 	{
-		uint64		at = old_slots[i].hash & mask;
+		Size		bytes = mul_size(map->key_room, IdMapKeyBytes(map));
 
-		IDMAP_POLL(i);
-		if (old_slots[i].number == FREE_SLOT)
-			continue;
-		while (map->slots[at].number != FREE_SLOT)
-			at = (at + 1) & mask;
-		map->slots[at] = old_slots[i];
+		BudgetReserve(map->budget, bytes, map->what);
+		map->bytes += bytes;
+		map->keys.integer = repalloc_huge(map->keys.integer, mul_size(bytes, 2));
+		map->key_room *= 2;
 	}
-	IdMapRelease(map, old_slots, old_count * sizeof(IdSlot));
 }
 
 /* A copy of text bytes as a varlena that lives as long as the map. */
@@ -128,83 +127,56 @@ StoreText(IdMap *map, const char *bytes, int length)
 	return text;
 }
 
-typedef struct IdKey
+/* The bytes of a queued uuid or text. */
+static const char *
+QueuedBytes(const IdQueue *queue, int i, int *length)
 {
-	uint32		hash;
-	int64		integer;
-	const char *bytes;			/* of a uuid or text */
-	int			length;
-} IdKey;
+	int			from = i == 0 ? 0 : queue->end[i - 1];
+
+	*length = queue->end[i] - from;
+	return queue->bytes + from;
+}
 
 static bool
-KeyEquals(const IdMap *map, int32 number, const IdKey *key)
+KeyEquals(const IdMap *map, int32 number, int queued)
 {
 	const struct varlena *text;
+	const char *bytes;
+	int			length;
 
 	switch (map->kind)
 	{
 		case ID_TEXT:
+			bytes = QueuedBytes(&map->queue, queued, &length);
 			text = map->keys.text[number];
-			return VARSIZE(text) - VARHDRSZ == (Size) key->length &&
-				memcmp(VARDATA(text), key->bytes, key->length) == 0;
+			return VARSIZE(text) - VARHDRSZ == (Size) length &&
+				memcmp(VARDATA(text), bytes, length) == 0;
 		case ID_UUID:
-			return memcmp(map->keys.uuid[number].data, key->bytes, UUID_LEN) == 0;
+			bytes = QueuedBytes(&map->queue, queued, &length);
+			return memcmp(map->keys.uuid[number].data, bytes, UUID_LEN) == 0;
 		default:
-			return map->keys.integer[number] == key->integer;
+			return map->keys.integer[number] == map->queue.integer[queued];
 	}
 }
 
 static void
-StoreKey(IdMap *map, int32 number, const IdKey *key)
+StoreKey(IdMap *map, int32 number, int queued)
 {
+	const char *bytes;
+	int			length;
+
 	switch (map->kind)
 	{
 		case ID_TEXT:
-			map->keys.text[number] = StoreText(map, key->bytes, key->length);
+			bytes = QueuedBytes(&map->queue, queued, &length);
+			map->keys.text[number] = StoreText(map, bytes, length);
 			break;
 		case ID_UUID:
-			memcpy(map->keys.uuid[number].data, key->bytes, UUID_LEN);
+			bytes = QueuedBytes(&map->queue, queued, &length);
+			memcpy(map->keys.uuid[number].data, bytes, UUID_LEN);
 			break;
 		default:
-			map->keys.integer[number] = key->integer;
-	}
-}
-
-static int32
-AddKey(IdMap *map, uint64 slot, const IdKey *key)
-{
-	int32		number = map->count;
-
-	if (number == PG_INT32_MAX)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("too many %s: the limit is %d", map->what, PG_INT32_MAX)));
-	if ((Size) number == map->key_room)
-		GrowKeys(map);
-	StoreKey(map, number, key);
-	map->slots[slot].hash = key->hash;
-	map->slots[slot].number = number;
-	map->count++;
-	if ((uint64) map->count * 4 > map->slot_count * 3)
-		GrowSlots(map);
-	return number;
-}
-
-static int32
-FindOrAdd(IdMap *map, const IdKey *key)
-{
-	uint64		mask = map->slot_count - 1;
-	uint64		at = key->hash & mask;
-
-	for (;;)
-	{
-		const IdSlot *slot = &map->slots[at];
-
-		if (slot->number == FREE_SLOT)
-			return AddKey(map, at, key);
-		if (slot->hash == key->hash && KeyEquals(map, slot->number, key))
-			return slot->number;
-		at = (at + 1) & mask;
+			map->keys.integer[number] = map->queue.integer[queued];
 	}
 }
 
@@ -222,32 +194,163 @@ HashInteger(int64 integer)
 	return (uint32) h;
 }
 
-static int32
-AddInteger(IdMap *map, int64 integer)
+static uint32
+HashKey(const IdMap *map, int32 number)
 {
-	IdKey		key = {0};
+	const struct varlena *text;
 
-	key.integer = integer;
-	key.hash = HashInteger(integer);
-	return FindOrAdd(map, &key);
+	switch (map->kind)
+	{
+		case ID_TEXT:
+			text = map->keys.text[number];
+			return hash_bytes((const unsigned char *) VARDATA(text),
+							  (int) (VARSIZE(text) - VARHDRSZ));
+		case ID_UUID:
+			return hash_bytes(map->keys.uuid[number].data, UUID_LEN);
+		default:
+			return HashInteger(map->keys.integer[number]);
+	}
+}
+
+static uint32
+HashQueued(const IdQueue *queue, int i)
+{
+	const char *bytes;
+	int			length;
+
+	if (queue->bytes == NULL)
+		return HashInteger(queue->integer[i]);
+	bytes = QueuedBytes(queue, i, &length);
+	return hash_bytes((const unsigned char *) bytes, length);
+}
+
+void
+IdMapBuildSlots(IdMap *map, int more)
+{
+	uint64		count = FIRST_SLOTS;
+	uint64		mask;
+
+	while (((uint64) map->count + more) * 4 > count * 3)
+		count *= 2;
+	AllocSlots(map, count);
+	mask = count - 1;
+	for (int32 number = 0; number < map->count; number++)
+	{
+		IdSlot		slot = {HashKey(map, number), number};
+		uint64		at = slot.hash & mask;
+
+		IDMAP_POLL(number);
+		while (map->slots[at].number != IDMAP_NONE)
+			at = (at + 1) & mask;
+		map->slots[at] = slot;
+	}
+}
+
+/* Double the hash table; the stored hashes say where everything goes. */
+static void
+GrowSlots(IdMap *map)
+{
+	IdSlot	   *old_slots = map->slots;
+	uint64		old_count = map->slot_count;
+	uint64		mask = old_count * 2 - 1;
+
+	AllocSlots(map, old_count * 2);
+	for (uint64 i = 0; i < old_count; i++)
+	{
+		uint64		at = old_slots[i].hash & mask;
+
+		IDMAP_POLL(i);
+		if (old_slots[i].number == IDMAP_NONE)
+			continue;
+		while (map->slots[at].number != IDMAP_NONE)
+			at = (at + 1) & mask;
+		map->slots[at] = old_slots[i];
+	}
+	IdMapRelease(map, old_slots, old_count * sizeof(IdSlot));
+}
+
+/* Make room for the queued ids, at most three quarters full; false if a window has come instead. */
+static bool
+ReserveSlots(IdMap *map)
+{
+	if (((uint64) map->count + map->queue.count) * 4 <= map->slot_count * 3)
+		return true;
+	if (IdMapBuildWindow(map))
+		return false;
+	GrowSlots(map);
+	return true;
 }
 
 static int32
-AddBytes(IdMap *map, const char *bytes, int length)
+FindOrAdd(IdMap *map, int queued)
 {
-	IdKey		key = {0};
+	uint32		hash = map->queue.hash[queued];
+	uint64		mask = map->slot_count - 1;
+	uint64		at = hash & mask;
+	IdSlot	   *slot = &map->slots[at];
 
-	key.bytes = bytes;
-	key.length = length;
-	key.hash = hash_bytes((const unsigned char *) bytes, length);
-	return FindOrAdd(map, &key);
+	while (slot->number != IDMAP_NONE)
+	{
+		if (slot->hash == hash && KeyEquals(map, slot->number, queued))
+			return slot->number;
+		at = (at + 1) & mask;
+		slot = &map->slots[at];
+	}
+	StoreKey(map, map->count, queued);
+	slot->hash = hash;
+	slot->number = map->count;
+	return map->count++;
 }
 
-static int32
-AddText(IdMap *map, Datum id)
+static void
+NumberByHash(IdMap *map, int from, int32 *number)
+{
+	IdQueue    *queue = &map->queue;
+	uint64		mask = map->slot_count - 1;
+	Size		key_bytes = IdMapKeyBytes(map);
+
+	for (int i = from; i < queue->count; i++)
+	{
+		queue->hash[i] = HashQueued(queue, i);
+		__builtin_prefetch(&map->slots[queue->hash[i] & mask]);
+	}
+	for (int i = from; i < queue->count; i++)
+	{
+		int32		likely = map->slots[queue->hash[i] & mask].number;
+
+		if (likely != IDMAP_NONE)
+			__builtin_prefetch((char *) map->keys.integer + (Size) likely * key_bytes);
+	}
+	for (int i = from; i < queue->count; i++)
+		number[i] = FindOrAdd(map, i);
+}
+
+void
+IdMapNumber(IdMap *map, int32 *number)
+{
+	int			done = 0;
+
+	IdMapReserveKeys(map, map->queue.count);
+	if (map->window.number != NULL || !ReserveSlots(map))
+		done = IdMapNumberByWindow(map, 0, number);
+	if (done < map->queue.count)
+		NumberByHash(map, done, number);
+	map->queue.count = 0;
+}
+
+static void
+PushBytes(IdQueue *queue, const char *bytes, int length)
+{
+	int			from = queue->count == 0 ? 0 : queue->end[queue->count - 1];
+
+	memcpy(queue->bytes + from, bytes, length);
+	queue->end[queue->count++] = from + length;
+}
+
+static void
+PushText(IdMap *map, Datum id)
 {
 	struct varlena *text;
-	int32		number;
 
 	/* Asked of the header, so that a huge value is refused before it is fetched. */
 	if (toast_raw_datum_size(id) > VARHDRSZ + COMMREC_ID_TEXT_MAX)
@@ -257,29 +360,46 @@ AddText(IdMap *map, Datum id)
 						toast_raw_datum_size(id) - VARHDRSZ, map->what, COMMREC_ID_TEXT_MAX),
 				 errhint("Use a shorter key, for example a hash of the id, in a view.")));
 	text = PG_DETOAST_DATUM_PACKED(id);
-	number = AddBytes(map, VARDATA_ANY(text), (int) VARSIZE_ANY_EXHDR(text));
+	PushBytes(&map->queue, VARDATA_ANY(text), (int) VARSIZE_ANY_EXHDR(text));
 	if ((Pointer) text != DatumGetPointer(id))
 		pfree(text);
-	return number;
+}
+
+void
+IdMapPush(IdMap *map, Datum id)
+{
+	IdQueue    *queue = &map->queue;
+
+	Assert(queue->count < IDMAP_BATCH);
+	switch (map->kind)
+	{
+		case ID_INT2:
+			queue->integer[queue->count++] = DatumGetInt16(id);
+			break;
+		case ID_INT4:
+			queue->integer[queue->count++] = DatumGetInt32(id);
+			break;
+		case ID_INT8:
+			queue->integer[queue->count++] = DatumGetInt64(id);
+			break;
+		case ID_UUID:
+			PushBytes(queue, (const char *) DatumGetUUIDP(id)->data, UUID_LEN);
+			break;
+		case ID_TEXT:
+			PushText(map, id);
+			break;
+	}
 }
 
 int32
 IdMapAdd(IdMap *map, Datum id)
 {
-	switch (map->kind)
-	{
-		case ID_INT2:
-			return AddInteger(map, DatumGetInt16(id));
-		case ID_INT4:
-			return AddInteger(map, DatumGetInt32(id));
-		case ID_INT8:
-			return AddInteger(map, DatumGetInt64(id));
-		case ID_UUID:
-			return AddBytes(map, (const char *) DatumGetUUIDP(id)->data, UUID_LEN);
-		case ID_TEXT:
-			return AddText(map, id);
-	}
-	pg_unreachable();
+	int32		number;
+
+	Assert(map->queue.count == 0);
+	IdMapPush(map, id);
+	IdMapNumber(map, &number);
+	return number;
 }
 
 int32

@@ -5,32 +5,20 @@
  * An id is a string of 64-bit words that compare as unsigned numbers: one for
  * integers (sign flipped), two for uuids, as many as needed for text (big
  * endian, padded with zeros; text never holds a zero byte).  A range is sorted
- * by the word at one depth, runs of equal words then by the next.  Long ranges
- * go through a radix sort, least digit first, that passes over digits in which
- * all agree; short ones through insertion.
+ * by the word at one depth, runs of equal words then by the next.  A window has
+ * its ids in order already.
  */
 #include "postgres.h"
 
 #include "port/pg_bswap.h"
 
 #include "train/idmap_internal.h"
-
-#define DIGITS			8		/* of a word: one byte each */
-#define DIGIT_VALUES	256
-#define SHORT_RANGE		40
-
-typedef struct SortBuffer
-{
-	uint64	   *word;
-	int32	   *number;
-} SortBuffer;
+#include "train/radix.h"
 
 typedef struct IdSorter
 {
 	const IdMap *map;
-	SortBuffer	main;			/* the order so far */
-	SortBuffer	spare;
-	uint64		histogram[DIGITS][DIGIT_VALUES];	/* here, not on the stack: ranges nest */
+	RadixSorter radix;
 } IdSorter;
 
 static uint64
@@ -78,105 +66,16 @@ HasDeeperWord(const IdMap *map, int depth)
 }
 
 static void
-InsertionSort(SortBuffer *buffer, int32 from, int32 to)
-{
-	for (int32 i = from + 1; i < to; i++)
-	{
-		uint64		word = buffer->word[i];
-		int32		number = buffer->number[i];
-		int32		at = i;
-
-		for (; at > from && buffer->word[at - 1] > word; at--)
-		{
-			buffer->word[at] = buffer->word[at - 1];
-			buffer->number[at] = buffer->number[at - 1];
-		}
-		buffer->word[at] = word;
-		buffer->number[at] = number;
-	}
-}
-
-static void
-CountDigits(IdSorter *sorter, int32 from, int32 to)
-{
-	memset(sorter->histogram, 0, sizeof(sorter->histogram));
-	for (int32 i = from; i < to; i++)
-	{
-		uint64		word = sorter->main.word[i];
-
-		IDMAP_POLL(i);
-		for (int digit = 0; digit < DIGITS; digit++)
-			sorter->histogram[digit][(word >> (8 * digit)) & 0xff]++;
-	}
-}
-
-/* One stable pass from main to spare, which then change places. */
-static void
-RadixPass(IdSorter *sorter, int32 from, int32 to, int digit)
-{
-	uint64	   *histogram = sorter->histogram[digit];
-	uint64		before = from;
-	SortBuffer	swap = sorter->main;
-
-	for (int value = 0; value < DIGIT_VALUES; value++)
-	{
-		uint64		count = histogram[value];
-
-		histogram[value] = before;
-		before += count;
-	}
-	for (int32 i = from; i < to; i++)
-	{
-		uint64		word = sorter->main.word[i];
-		uint64		at = histogram[(word >> (8 * digit)) & 0xff]++;
-
-		IDMAP_POLL(i);
-		sorter->spare.word[at] = word;
-		sorter->spare.number[at] = sorter->main.number[i];
-	}
-	sorter->main = sorter->spare;
-	sorter->spare = swap;
-}
-
-static void
-RadixSort(IdSorter *sorter, int32 from, int32 to)
-{
-	SortBuffer	home = sorter->main;
-	uint64		length = (uint64) (to - from);
-
-	CountDigits(sorter, from, to);
-	for (int digit = 0; digit < DIGITS; digit++)
-	{
-		uint64		first = (sorter->main.word[from] >> (8 * digit)) & 0xff;
-
-		if (sorter->histogram[digit][first] < length)
-			RadixPass(sorter, from, to, digit);
-	}
-
-	/* What lies outside the range has not moved, so the result must come home. */
-	if (sorter->main.word != home.word)
-	{
-		memcpy(home.word + from, sorter->main.word + from, length * sizeof(uint64));
-		memcpy(home.number + from, sorter->main.number + from, length * sizeof(int32));
-		sorter->spare = sorter->main;
-		sorter->main = home;
-	}
-}
-
-static void
 SortRange(IdSorter *sorter, int32 from, int32 to, int depth)
 {
-	SortBuffer *buffer = &sorter->main;
+	RadixBuffer *buffer = &sorter->radix.main;
 
 	for (int32 i = from; i < to; i++)
 	{
 		IDMAP_POLL(i);
 		buffer->word[i] = KeyWord(sorter->map, buffer->number[i], depth);
 	}
-	if (to - from <= SHORT_RANGE)
-		InsertionSort(buffer, from, to);
-	else
-		RadixSort(sorter, from, to);
+	RadixSort(&sorter->radix, from, to);
 	if (!HasDeeperWord(sorter->map, depth))
 		return;
 
@@ -198,7 +97,7 @@ SortRange(IdSorter *sorter, int32 from, int32 to, int depth)
 static void
 ApplyOrder(IdMap *map, const int32 *number)
 {
-	Size		key_bytes = map->kind == ID_UUID ? UUID_LEN : sizeof(uint64);
+	Size		key_bytes = IdMapKeyBytes(map);
 	Size		old_bytes = map->key_room * key_bytes;
 	char	   *old_keys = (char *) map->keys.integer;
 	char	   *new_keys = IdMapAlloc(map, mul_size(Max(map->count, 1), key_bytes));
@@ -217,29 +116,58 @@ ApplyOrder(IdMap *map, const int32 *number)
 	map->key_room = Max(map->count, 1);
 }
 
-const int32 *
-IdMapSort(IdMap *map)
+/* The numbers of a window's ids, which it has in order. */
+static void
+OrderByWindow(const IdMap *map, int32 *number)
+{
+	int32		found = 0;
+
+	for (uint64 i = 0; i < map->window.size; i++)
+	{
+		IDMAP_POLL(i);
+		if (map->window.number[i] != IDMAP_NONE)
+			number[found++] = map->window.number[i];
+	}
+	Assert(found == map->count);
+}
+
+/* Sort the numbers 0, 1, ... by their ids; "number" has as many. */
+static void
+OrderByKey(IdMap *map, int32 *number)
 {
 	Size		word_bytes = mul_size(Max(map->count, 1), sizeof(uint64));
 	Size		number_bytes = mul_size(Max(map->count, 1), sizeof(int32));
-	IdSorter   *sorter = IdMapAlloc(map, sizeof(IdSorter));
+	IdSorter	sorter;
+
+	sorter.map = map;
+	sorter.radix.main.word = IdMapAlloc(map, word_bytes);
+	sorter.radix.main.number = number;
+	sorter.radix.spare.word = IdMapAlloc(map, word_bytes);
+	sorter.radix.spare.number = IdMapAlloc(map, number_bytes);
+	for (int32 i = 0; i < map->count; i++)
+	{
+		IDMAP_POLL(i);
+		number[i] = i;
+	}
+	SortRange(&sorter, 0, map->count, 0);
+	IdMapRelease(map, sorter.radix.spare.word, word_bytes);
+	IdMapRelease(map, sorter.radix.spare.number, number_bytes);
+	IdMapRelease(map, sorter.radix.main.word, word_bytes);
+}
+
+const int32 *
+IdMapSort(IdMap *map)
+{
+	Size		number_bytes = mul_size(Max(map->count, 1), sizeof(int32));
+	int32	   *number = IdMapAlloc(map, number_bytes);
 
 	IdMapDropSlots(map);
-	sorter->map = map;
-	sorter->main.word = IdMapAlloc(map, word_bytes);
-	sorter->main.number = IdMapAlloc(map, number_bytes);
-	sorter->spare.word = IdMapAlloc(map, word_bytes);
-	sorter->spare.number = IdMapAlloc(map, number_bytes);
-	for (int32 i = 0; i < map->count; i++)
-		sorter->main.number[i] = i;
-
-	SortRange(sorter, 0, map->count, 0);
-
-	IdMapRelease(map, sorter->spare.word, word_bytes);
-	IdMapRelease(map, sorter->spare.number, number_bytes);
-	IdMapRelease(map, sorter->main.word, word_bytes);
-	ApplyOrder(map, sorter->main.number);
-	IdMapRelease(map, sorter->main.number, number_bytes);
-	IdMapRelease(map, sorter, sizeof(IdSorter));
+	if (map->window.number != NULL)
+		OrderByWindow(map, number);
+	else
+		OrderByKey(map, number);
+	IdMapDropWindow(map);
+	ApplyOrder(map, number);
+	IdMapRelease(map, number, number_bytes);
 	return map->rank;
 }
