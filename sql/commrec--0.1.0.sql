@@ -673,7 +673,33 @@ BEGIN
 			spread double precision NOT NULL,
 			satisfaction double precision,
 			signals bigint NOT NULL,
-			PRIMARY KEY (user_id, bucket))
+			PRIMARY KEY (user_id, bucket));
+
+		CREATE TABLE %1$I.evaluation (
+			evaluation integer PRIMARY KEY,
+			evaluated_at timestamptz NOT NULL DEFAULT now(),
+			version integer,
+			protocol text NOT NULL,
+			split_at timestamptz,
+			test text,
+			negatives text,
+			hyperparameters jsonb NOT NULL,
+			users bigint NOT NULL,
+			pairs bigint NOT NULL,
+			reachable double precision,
+			seconds double precision NOT NULL);
+
+		CREATE TABLE %1$I.metric (
+			evaluation integer NOT NULL,
+			scorer text NOT NULL,
+			stratum text NOT NULL,
+			metric text NOT NULL,
+			k integer,
+			value double precision,
+			low double precision,
+			high double precision,
+			users bigint NOT NULL);
+		CREATE INDEX metric_evaluation_idx ON %1$I.metric (evaluation)
 	$sql$, schema_name, user_sql, item_sql);
 END
 $$;
@@ -776,7 +802,30 @@ BEGIN
 			('user_activity', 'items', 'distinct items in them'),
 			('user_activity', 'spread', 'K(t,i) = f(t) * sum of w_j over the distinct items'),
 			('user_activity', 'satisfaction', 's(t,i): mean of the satisfaction signals, 0 to 1; NULL: none'),
-			('user_activity', 'signals', 'number of satisfaction signals'))
+			('user_activity', 'signals', 'number of satisfaction signals'),
+			('evaluation', NULL, 'What commrec.evaluate() has measured'),
+			('evaluation', 'evaluation', 'number of the evaluation'),
+			('evaluation', 'evaluated_at', 'when'),
+			('evaluation', 'version', 'version that was judged; NULL: a model trained for the evaluation, of which nothing was kept'),
+			('evaluation', 'protocol', 'what was ranked, and what had to be foreseen'),
+			('evaluation', 'split_at', 'time from which on events had to be foreseen; NULL: not split by time'),
+			('evaluation', 'test', 'relation of the test events; NULL: split off the model''s own'),
+			('evaluation', 'negatives', 'relation of the items to rank against; NULL: the whole catalogue'),
+			('evaluation', 'hyperparameters', 'as used, defaults filled in'),
+			('evaluation', 'users', 'users with something to foresee'),
+			('evaluation', 'pairs', 'pairs of user and item to foresee'),
+			('evaluation', 'reachable', 'part of them whose item the model could know: nobody can do better in recall'),
+			('evaluation', 'seconds', 'how long it took'),
+			('metric', NULL, 'The figures of the evaluations'),
+			('metric', 'evaluation', 'evaluation they belong to'),
+			('metric', 'scorer', 'who ranked: model, popular, recent; "model - popular" is a difference over the same users'),
+			('metric', 'stratum', 'all, or some of the users or items'),
+			('metric', 'metric', 'what was measured; doc/evaluation.md has the definitions'),
+			('metric', 'k', 'of the first k places; NULL: of the whole ranking'),
+			('metric', 'value', 'mean over the users'),
+			('metric', 'low', 'lower end of the interval, by bootstrap over users; NULL: none'),
+			('metric', 'high', 'upper end of the interval'),
+			('metric', 'users', 'users that it is the mean of'))
 			AS w (relation, attribute, words),
 			LATERAL (SELECT CASE WHEN w.attribute IS NULL THEN format('TABLE %I.%I', schema_name, w.relation)
 						ELSE format('COLUMN %I.%I.%I', schema_name, w.relation, w.attribute) END, w.words)
@@ -1314,7 +1363,7 @@ BEGIN
 	FROM pg_class AS c
 	WHERE c.relnamespace = namespace AND c.relkind = 'r'
 		AND c.relname IN ('commrec_model', 'action', 'version', 'epoch', 'user_embedding', 'item_embedding',
-			'item_block', 'item_spread', 'spread_factor', 'user_activity');
+			'item_block', 'item_spread', 'spread_factor', 'user_activity', 'evaluation', 'metric');
 	IF functions IS NOT NULL THEN
 		EXECUTE format('DROP FUNCTION %s %s', functions, behaviour);
 	END IF;
@@ -1688,6 +1737,19 @@ COMMENT ON AGGREGATE commrec.auc(double precision, double precision) IS
 COMMENT ON AGGREGATE commrec.auc(double precision, boolean) IS
 'The same as commrec.auc(double precision, double precision), for labels that are true or false.';
 
+CREATE FUNCTION commrec.evaluate(model text, version integer DEFAULT NULL, split_at timestamptz DEFAULT NULL,
+	test regclass DEFAULT NULL, k integer[] DEFAULT '{5,10,20}', baselines text[] DEFAULT '{popular,recent}',
+	negatives regclass DEFAULT NULL, strata boolean DEFAULT false, split text DEFAULT NULL,
+	test_share double precision DEFAULT 0.1, hyperparameters jsonb DEFAULT NULL, users integer DEFAULT NULL,
+	replicates integer DEFAULT 1000, confidence double precision DEFAULT 0.95, seed integer DEFAULT 42,
+	workers integer DEFAULT NULL, verbose boolean DEFAULT false, allow_row_security boolean DEFAULT false)
+RETURNS TABLE (scorer text, stratum text, metric text, k integer, value double precision, low double precision,
+	high double precision, users bigint)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100 COST 1000000
+AS 'MODULE_PATHNAME', 'commrec_evaluate';
+COMMENT ON FUNCTION commrec.evaluate(text, integer, timestamptz, regclass, integer[], text[], regclass, boolean, text, double precision, jsonb, integer, integer, double precision, integer, integer, boolean, boolean) IS
+'How good a model is, against baselines. Without test: the model''s events are split, a model is trained in memory on what is known, and what follows is to be foreseen; nothing is published. split: "time" (events at or after split_at, by default the newest test_share of them), "last" (the newest item of each user), "random" (test_share of each user''s pairs, by seed); by default time where there are times, else random. hyperparameters are those of the model, or of the version given, and over them those given here. With test, a relation with the model''s user and item columns: a version (the deployed one) is judged as it serves; negatives, a relation of the same columns, makes it the sampled protocol. A test item is one that the user prefers and has not had to do with; all users who have one count, or so many of them as users says, drawn by seed. The whole catalogue less what the user has seen is ranked as by commrec.recommend(). Metrics at each k: recall, precision, ndcg, map, mrr, hit_rate, novelty (bits), diversity (1 - cosine), coverage and gini; auc of the whole ranking. Baselines: "popular" by number of users, "recent" by popularity with a half-life of 7 days; "model - popular" is the difference over the same users. low and high: interval by bootstrap over users (replicates; 0: none). strata: also by activity of the user, popularity and age of the item. The figures are kept in the model''s tables evaluation and metric. A NULL argument stands for its default. The caller must be owner (42501). Wrong argument: 22023; infinite split_at: 22008; no times, nothing to learn or foresee, no deployed version or its data gone: 55000; unknown version: 42704; relation or column missing: 42P01, 42703; too large for commrec.max_train_memory: 54000; read-only transaction: 25006. doc/evaluation.md has definitions and papers.';
+
 -- ---------------------------------------------------------------------------
 -- 9  Views, privileges
 -- ---------------------------------------------------------------------------
@@ -1840,6 +1902,7 @@ REVOKE EXECUTE ON FUNCTION
 	commrec.alter_model(text, jsonb, text, interval, regclass, name, name, name, name, name, text, text),
 	commrec.drop_model(text, boolean),
 	commrec.train(text, jsonb, integer, boolean, boolean, boolean, boolean),
+	commrec.evaluate(text, integer, timestamptz, regclass, integer[], text[], regclass, boolean, text, double precision, jsonb, integer, integer, double precision, integer, integer, boolean, boolean),
 	commrec.deploy(text, integer),
 	commrec.rollback(text),
 	commrec.lock_model(text),

@@ -1,0 +1,356 @@
+/*
+ * evaluate_split.c
+ *		Events into what is known and what has to be foreseen.
+ *
+ * Phases: mark the events that are held out, copy the others, and find the
+ * pairs that the user prefers among the marked ones and has not had to do with
+ * before.  What is known is an EventLog like any other, so that it trains by
+ * the same code.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "train/evaluate_internal.h"
+#include "train/events_internal.h"
+
+#define TIMES_MAX	100000		/* sampled for the quantile: sorted in a few ms */
+
+/* While a split is made. */
+typedef struct SplitWork
+{
+	const EventLog *log;
+	const SplitOptions *options;
+	EvaluateMemory *memory;
+	EventSplit *split;
+	Touched    *all;			/* pairs of the whole log */
+	uint8	   *is_held;		/* by event */
+} SplitWork;
+
+void *
+EvaluateAlloc(EvaluateMemory *memory, int64 count, Size width)
+{
+	Size		bytes = mul_size((Size) count, width);
+	void	   *result = BudgetAlloc(memory->budget, bytes, "evaluation");
+
+	memory->bytes += bytes;
+	return result;
+}
+
+static int
+compare_times(const void *a, const void *b)
+{
+	TimestampTz left = *(const TimestampTz *) a;
+	TimestampTz right = *(const TimestampTz *) b;
+
+	return left < right ? -1 : left > right;
+}
+
+/* The time at which the newest part of the events begins, from an evenly spaced sample of them. */
+static TimestampTz
+find_split_time(const SplitWork *work)
+{
+	const EventLog *log = work->log;
+	int64		step = log->count / TIMES_MAX + 1;
+	TimestampTz *times = (TimestampTz *) EvaluateAlloc(work->memory, log->count / step + 1,
+													   sizeof(TimestampTz));
+	int64		count = 0;
+
+	for (int64 e = 0; e < log->count; e++)
+	{
+		EVENTS_POLL(e);
+		if (e % step == 0 && log->time[e] != EVENT_NO_TIME)
+			times[count++] = log->time[e];
+	}
+	if (count == 0)
+		return log->newest;
+	qsort(times, (size_t) count, sizeof(TimestampTz), compare_times);
+	return times[Min((int64) ((1 - work->options->test_share) * (double) count), count - 1)];
+}
+
+static void
+hold_out_by_time(SplitWork *work)
+{
+	const EventLog *log = work->log;
+
+	work->split->split_at = work->options->has_split_at ? work->options->split_at :
+		find_split_time(work);
+	for (int64 e = 0; e < log->count; e++)
+	{
+		EVENTS_POLL(e);
+		work->is_held[e] = log->time[e] >= work->split->split_at;
+	}
+}
+
+/* Mark all events of one item of a user. */
+static void
+hold_out_item(SplitWork *work, int32 user, int32 item)
+{
+	const EventLog *log = work->log;
+
+	for (int64 e = log->start[user]; e < log->start[user + 1]; e++)
+		work->is_held[e] |= log->item[e] == item;
+}
+
+static int64
+count_positive(const Touched *touched, int32 user)
+{
+	int64		count = 0;
+
+	for (int64 pair = touched->start[user]; pair < touched->start[user + 1]; pair++)
+		count += touched->preference[pair] > 0;
+	return count;
+}
+
+static bool
+is_positive(const Touched *touched, int32 user, int32 item)
+{
+	for (int64 pair = touched->start[user]; pair < touched->start[user + 1]; pair++)
+	{
+		if (touched->item[pair] == item)
+			return touched->preference[pair] > 0;
+	}
+	return false;
+}
+
+/* The preferred item of the user's newest event; the last of several; -1 if none has a time. */
+static int32
+newest_item(const SplitWork *work, int32 user)
+{
+	const EventLog *log = work->log;
+	TimestampTz newest = EVENT_NO_TIME;
+	int32		item = -1;
+
+	for (int64 e = log->start[user]; e < log->start[user + 1]; e++)
+	{
+		EVENTS_POLL(e);
+		if (log->time[e] == EVENT_NO_TIME || log->time[e] < newest)
+			continue;
+		if (log->item[e] != item && !is_positive(work->all, user, log->item[e]))
+			continue;
+		newest = log->time[e];
+		item = log->item[e];
+	}
+	return item;
+}
+
+/* The newest item of every user who has another. */
+static void
+hold_out_last(SplitWork *work)
+{
+	for (int32 user = 0; user < work->all->users; user++)
+	{
+		int32		item;
+
+		EVENTS_POLL(user);
+		if (count_positive(work->all, user) < 2)
+			continue;
+		item = newest_item(work, user);
+		if (item >= 0)
+			hold_out_item(work, user, item);
+	}
+}
+
+/* Pairs drawn with the same probability each, but never the last one of a user. */
+static void
+hold_out_at_random(SplitWork *work)
+{
+	const Touched *all = work->all;
+	CrRng		rng;
+
+	cr_rng_init(&rng, work->options->seed, EVALUATE_STREAM_PAIRS);
+	for (int32 user = 0; user < all->users; user++)
+	{
+		int64		left = count_positive(all, user);
+
+		for (int64 pair = all->start[user]; pair < all->start[user + 1]; pair++)
+		{
+			EVENTS_POLL(pair);
+			if (all->preference[pair] <= 0)
+				continue;
+			if (cr_rng_uniform(&rng) < work->options->test_share && left > 1)
+			{
+				hold_out_item(work, user, all->item[pair]);
+				left--;
+			}
+		}
+	}
+}
+
+/* Columns of a copy of the log with room for "count" events. */
+static void
+alloc_known(const SplitWork *work, int64 count)
+{
+	EventLog   *known = &work->split->known;
+
+	*known = *work->log;
+	known->count = 0;
+	known->newest = EVENT_NO_TIME;
+	known->start = EvaluateAlloc(work->memory, (int64) work->all->users + 1, sizeof(int64));
+	known->item = EvaluateAlloc(work->memory, count, sizeof(*known->item));
+	if (known->action != NULL)
+		known->action = EvaluateAlloc(work->memory, count, sizeof(*known->action));
+	if (known->value != NULL)
+		known->value = EvaluateAlloc(work->memory, count, sizeof(*known->value));
+	if (known->time != NULL)
+		known->time = EvaluateAlloc(work->memory, count, sizeof(*known->time));
+}
+
+static void
+copy_event(const EventLog *log, int64 event, EventLog *known)
+{
+	int64		at = known->count++;
+
+	known->item[at] = log->item[event];
+	if (log->action != NULL)
+		known->action[at] = log->action[event];
+	if (log->value != NULL)
+		known->value[at] = log->value[event];
+	if (log->time != NULL)
+	{
+		known->time[at] = log->time[event];
+		known->newest = Max(known->newest, log->time[event]);
+	}
+}
+
+static void
+copy_known(const SplitWork *work)
+{
+	const EventLog *log = work->log;
+	EventLog   *known = &work->split->known;
+	int64		count = 0;
+
+	for (int64 e = 0; e < log->count; e++)
+	{
+		EVENTS_POLL(e);
+		count += !work->is_held[e];
+	}
+	alloc_known(work, count);
+	for (int32 user = 0; user < work->all->users; user++)
+	{
+		known->start[user] = known->count;
+		for (int64 e = log->start[user]; e < log->start[user + 1]; e++)
+		{
+			EVENTS_POLL(e);
+			if (!work->is_held[e])
+				copy_event(log, e, known);
+		}
+	}
+	known->start[work->all->users] = known->count;
+
+	/* Ages count from the newest event that is known, as they would have then. */
+	known->age_origin = Min(log->age_origin, known->newest);
+}
+
+/* Positive pairs of one user that are not known: both lists ascend. */
+static int64
+find_user_test(const SplitWork *work, const Touched *known, int32 user, int32 *items)
+{
+	const Touched *all = work->all;
+	int64		at = known->start[user];
+	int64		count = 0;
+
+	for (int64 pair = all->start[user]; pair < all->start[user + 1]; pair++)
+	{
+		if (at < known->start[user + 1] && known->item[at] == all->item[pair])
+			at++;
+		else if (all->preference[pair] > 0)
+			items[count++] = all->item[pair];
+	}
+	return count;
+}
+
+static void
+find_test(const SplitWork *work, const Touched *known)
+{
+	EventSplit *split = work->split;
+	const Touched *all = work->all;
+	int64		pairs = all->start[all->users] - known->start[all->users];
+
+	split->user = EvaluateAlloc(work->memory, all->users, sizeof(int32));
+	split->test_start = EvaluateAlloc(work->memory, (int64) all->users + 1, sizeof(int64));
+	split->test_item = EvaluateAlloc(work->memory, pairs, sizeof(int32));
+	split->users = 0;
+	split->test_start[0] = 0;
+	for (int32 user = 0; user < all->users; user++)
+	{
+		int64		from = split->test_start[split->users];
+		int64		count = find_user_test(work, known, user, split->test_item + from);
+
+		EVENTS_POLL(user);
+		if (count == 0)
+			continue;
+		split->user[split->users++] = user;
+		split->test_start[split->users] = from + count;
+	}
+}
+
+/* Keep "limit" of the test users, every subset being equally likely (Knuth's selection sampling). */
+static void
+sample_users(const SplitWork *work, int32 limit)
+{
+	EventSplit *split = work->split;
+	int32		total = split->users;
+	int32		taken = 0;
+	int64		start = 0;
+	CrRng		rng;
+
+	cr_rng_init(&rng, work->options->seed, EVALUATE_STREAM_USERS);
+	for (int32 i = 0; i < total && taken < limit; i++)
+	{
+		int64		from = split->test_start[i];
+		int64		count = split->test_start[i + 1] - from;
+
+		if (cr_rng_uniform(&rng) * (total - i) >= limit - taken)
+			continue;
+		split->user[taken] = split->user[i];
+		memmove(split->test_item + start, split->test_item + from, (Size) count * sizeof(int32));
+		split->test_start[taken] = start;
+		start += count;
+		taken++;
+	}
+	split->test_start[taken] = start;
+	split->users = taken;
+}
+
+static void
+require_both_parts(const EventSplit *split)
+{
+	if (split->known.count > 0 && split->users > 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 split->known.count == 0 ? errmsg("no events are left to learn from") :
+			 errmsg("no events are left to foresee"),
+			 errdetail("The test is made of what a user prefers and has not had to do with before."),
+			 errhint("Choose another split_at, split or test_share.")));
+}
+
+void
+EventSplitMake(const EventLog *log, const SplitOptions *options, EvaluateMemory *memory,
+			   EventSplit *split)
+{
+	TouchedOptions touched_options = {options->half_life, EVENT_NO_TIME};
+	SplitWork	work = {log, options, memory, split, NULL, NULL};
+	Touched    *known;
+
+	memset(split, 0, sizeof(EventSplit));
+	split->split_at = EVENT_NO_TIME;
+	work.all = TouchedBuild(log, &touched_options, memory->budget);
+	work.is_held = EvaluateAlloc(memory, log->count, 1);
+	memset(work.is_held, 0, (Size) log->count);
+	if (options->rule == SPLIT_TIME)
+		hold_out_by_time(&work);
+	else if (options->rule == SPLIT_LAST)
+		hold_out_last(&work);
+	else
+		hold_out_at_random(&work);
+	copy_known(&work);
+	known = TouchedBuild(&split->known, &touched_options, memory->budget);
+	find_test(&work, known);
+	if (options->users > 0 && split->users > options->users)
+		sample_users(&work, options->users);
+	TouchedFree(known, memory->budget);
+	TouchedFree(work.all, memory->budget);
+	require_both_parts(split);
+}
