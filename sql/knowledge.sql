@@ -187,6 +187,15 @@ UPDATE forum.action SET spread = 1;
 SELECT version FROM commrec.train('forum', workers => 0);
 TABLE forum_mismatches;
 
+-- Long histories: members with thousands of events, over more days than a byte counts, days a thousand apart
+-- among them.
+INSERT INTO forum_events
+SELECT n % 3, forum_mix(n) % 97, CASE WHEN n % 5 = 0 THEN 'like' ELSE 'view' END,
+	timestamptz '2020-01-01' + forum_mix(n) % 500 * interval '1 day' + n % 3 * interval '1024 days', NULL
+FROM generate_series(1::bigint, 6000) AS n;
+SELECT version FROM commrec.train('forum', workers => 0);
+TABLE forum_mismatches;
+
 -- Without a time column there are no buckets.
 DO $$
 BEGIN

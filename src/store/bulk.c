@@ -263,10 +263,8 @@ BulkWriterAdd(BulkWriter *writer, const Datum *values, const bool *nulls)
 		slot->tts_isnull[writer->position[i]] = nulls[i];
 	}
 	ExecStoreVirtualTuple(slot);
-	writer->queued_bytes += heap_compute_data_size(descriptor, slot->tts_values,
-												   slot->tts_isnull);
 	/* This copies the values, so that the caller may use its buffers again. */
-	ExecMaterializeSlot(slot);
+	writer->queued_bytes += ExecFetchSlotHeapTuple(slot, true, NULL)->t_len;
 	slot->tts_tableOid = RelationGetRelid(writer->table);
 	writer->queued++;
 	if (writer->queued == BATCH_ROWS || writer->queued_bytes >= BATCH_BYTES)

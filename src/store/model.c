@@ -357,13 +357,29 @@ BucketWidth(const Interval *bucket)
 	return width;
 }
 
+/* Division rounds towards zero, buckets go down. */
+int64
+BucketOrdinal(TimestampTz time, int64 bucket_width)
+{
+	int64		offset = time - BUCKET_ORIGIN;
+
+	return offset / bucket_width - (offset % bucket_width < 0 ? 1 : 0);
+}
+
+/* A wide bucket may start before the first timestamp, and even before the first int64. */
+TimestampTz
+BucketOrdinalStart(int64 ordinal, int64 bucket_width)
+{
+	int64		offset;
+
+	if (pg_mul_s64_overflow(ordinal, bucket_width, &offset) ||
+		pg_add_s64_overflow(offset, BUCKET_ORIGIN, &offset))
+		return MIN_TIMESTAMP;
+	return Max(offset, MIN_TIMESTAMP);
+}
+
 TimestampTz
 BucketStart(TimestampTz time, int64 bucket_width)
 {
-	int64		offset = time - BUCKET_ORIGIN;
-	int64		within = offset % bucket_width;
-
-	if (within < 0)
-		within += bucket_width;
-	return Max(time - within, MIN_TIMESTAMP);
+	return BucketOrdinalStart(BucketOrdinal(time, bucket_width), bucket_width);
 }

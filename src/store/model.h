@@ -78,9 +78,14 @@ extern ModelConfig *ModelReadConfig(Oid schema);
 extern int64 BucketWidth(const Interval *bucket);
 
 /*
- * Start of the bucket that holds "time": multiples of the width from Monday
- * 2001-01-01 00:00 UTC, clamped to the first timestamp there is.
+ * Buckets are multiples of the width from Monday 2001-01-01 00:00 UTC, where
+ * bucket 0 starts.  Which one holds "time", and when one starts, clamped to the
+ * first timestamp there is.
  */
+extern int64 BucketOrdinal(TimestampTz time, int64 bucket_width);
+extern TimestampTz BucketOrdinalStart(int64 ordinal, int64 bucket_width);
+
+/* Start of the bucket that holds "time". */
 extern TimestampTz BucketStart(TimestampTz time, int64 bucket_width);
 
 #endif							/* COMMREC_MODEL_H */

@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 
 #include "common/errors.h"
+#include "common/sort.h"
 #include "core/embedding.h"
 #include "core/seen.h"
 #include "store/bulk.h"
@@ -27,7 +28,6 @@
 #include "store/publish.h"
 #include "store/publish_items.h"
 
-#define SCRATCH_USERS		1024	/* users between two resets of the scratch context */
 #define VERSION_COLUMNS	18
 
 /* Everything that writing the users needs. */
@@ -36,16 +36,22 @@ typedef struct UsersWriter
 	const PublishFactors *factors;
 	int32		version;
 	const int32 *item_no;		/* by dense number */
+	int			entry_bits;		/* of an entry of seen items */
+	/* Of one user, used again for the next: the bulk writer copies what it is given. */
 	float	   *vector;			/* dims floats */
-	uint32	   *entries;		/* of one user's seen items */
-	MemoryContext scratch;		/* ids and bytes of a few users */
+	uint64	   *entries;		/* of the seen items, in the upper half */
+	uint64	   *scratch;		/* to sort them */
+	uint32	   *sorted;
+	bytea	   *embedding;
+	bytea	   *seen;
 } UsersWriter;
 
 Size
 VersionPublishBytes(int32 items)
 {
-	/* The seen items of one user are at most all of them: entries, and their bytes twice. */
-	return add_size(PublishItemsBytes(items), mul_size(items, sizeof(int32) + 3 * sizeof(uint32)));
+	/* The seen items of one user are at most all of them: entries, to sort them, and their bytes twice. */
+	return add_size(PublishItemsBytes(items),
+					mul_size(items, sizeof(int32) + 2 * sizeof(uint64) + 3 * sizeof(uint32)));
 }
 
 void
@@ -89,34 +95,27 @@ NextVersion(Oid schema)
 	return newest + 1;
 }
 
-static int
-CompareEntries(const void *left, const void *right)
-{
-	uint32		a = *(const uint32 *) left;
-	uint32		b = *(const uint32 *) right;
-
-	return a < b ? -1 : a > b ? 1 : 0;
-}
-
-/* The packed array of what a user has had to do with, in the current context. */
+/* The packed array of what a user has had to do with. */
 static Datum
 EncodeSeen(const UsersWriter *users, int64 from, int64 to)
 {
 	const PublishFactors *factors = users->factors;
 	uint32		count = (uint32) (to - from);
-	Size		size = cr_seen_size(count);
-	bytea	   *bytes = MemoryContextAllocHuge(CurrentMemoryContext, VARHDRSZ + size);
+	const uint64 *sorted;
 
 	for (uint32 i = 0; i < count; i++)
 	{
 		uint32		item_no = (uint32) users->item_no[factors->touched_item[from + i]];
+		uint32		entry = item_no << 1 | (factors->touched_preference[from + i] < 0 ? 1 : 0);
 
-		users->entries[i] = item_no << 1 | (factors->touched_preference[from + i] < 0 ? 1 : 0);
+		users->entries[i] = (uint64) entry << 32;
 	}
-	qsort(users->entries, count, sizeof(uint32), CompareEntries);
-	SET_VARSIZE(bytes, VARHDRSZ + size);
-	cr_seen_encode(users->entries, count, (uint8_t *) VARDATA(bytes));
-	return PointerGetDatum(bytes);
+	sorted = SortByBits(users->entries, users->scratch, count, 32, users->entry_bits);
+	for (uint32 i = 0; i < count; i++)
+		users->sorted[i] = (uint32) (sorted[i] >> 32);
+	SET_VARSIZE(users->seen, VARHDRSZ + cr_seen_size(count));
+	cr_seen_encode(users->sorted, count, (uint8_t *) VARDATA(users->seen));
+	return PointerGetDatum(users->seen);
 }
 
 /* The published vector of a user; false if nothing was learned of him: all zero. */
@@ -140,16 +139,13 @@ static bool
 EncodeUser(const UsersWriter *users, int32 user, Datum *embedding)
 {
 	const PublishFactors *factors = users->factors;
-	Size		size = cr_embedding_size(factors->dims);
-	bytea	   *bytes;
 
 	if (factors->dims == 0 || !UserVector(factors, user, users->vector))
 		return false;
-	bytes = palloc(VARHDRSZ + size);
-	SET_VARSIZE(bytes, VARHDRSZ + size);
 	CheckComputation(cr_embedding_encode(users->vector, factors->dims,
-										 (uint8_t *) VARDATA(bytes)), "a user's embedding");
-	*embedding = PointerGetDatum(bytes);
+										 (uint8_t *) VARDATA(users->embedding)),
+					 "a user's embedding");
+	*embedding = PointerGetDatum(users->embedding);
 	return true;
 }
 
@@ -157,7 +153,6 @@ static void
 WriteUser(const UsersWriter *users, int32 user, BulkWriter *writer)
 {
 	const PublishFactors *factors = users->factors;
-	MemoryContext old_context = MemoryContextSwitchTo(users->scratch);
 	int64		from = factors->touched_start[user];
 	int64		to = factors->touched_start[user + 1];
 	bool		nulls[5] = {false};
@@ -168,11 +163,7 @@ WriteUser(const UsersWriter *users, int32 user, BulkWriter *writer)
 	nulls[2] = !EncodeUser(users, user, &values[2]);
 	values[3] = EncodeSeen(users, from, to);
 	values[4] = Int32GetDatum((int32) (to - from));
-	MemoryContextSwitchTo(old_context);
 	BulkWriterAdd(writer, values, nulls);
-	/* A user with a long list would otherwise leave it behind for the next thousand. */
-	if (user % SCRATCH_USERS == SCRATCH_USERS - 1 || to - from > SCRATCH_USERS)
-		MemoryContextReset(users->scratch);
 }
 
 static int64
@@ -186,6 +177,24 @@ LongestRow(const PublishFactors *factors)
 }
 
 static void
+AllocateBuffers(UsersWriter *users)
+{
+	const PublishFactors *factors = users->factors;
+	int32		dims = Max(factors->dims, 1);
+	Size		longest = (Size) Max(LongestRow(factors), 1);
+	Size		embedding_size = VARHDRSZ + cr_embedding_size(dims);
+
+	users->vector = palloc(dims * sizeof(float));
+	users->entries = MemoryContextAllocHuge(CurrentMemoryContext, longest * sizeof(uint64));
+	users->scratch = MemoryContextAllocHuge(CurrentMemoryContext, longest * sizeof(uint64));
+	users->sorted = MemoryContextAllocHuge(CurrentMemoryContext, longest * sizeof(uint32));
+	users->seen = MemoryContextAllocHuge(CurrentMemoryContext,
+										 VARHDRSZ + cr_seen_size((uint32) longest));
+	users->embedding = palloc(embedding_size);
+	SET_VARSIZE(users->embedding, embedding_size);
+}
+
+static void
 PublishUsers(const ModelConfig *config, int32 version, const PublishFactors *factors,
 			 const int32 *item_no)
 {
@@ -195,17 +204,17 @@ PublishUsers(const ModelConfig *config, int32 version, const PublishFactors *fac
 	users.factors = factors;
 	users.version = version;
 	users.item_no = item_no;
-	users.vector = palloc(Max(factors->dims, 1) * sizeof(float));
-	users.entries = MemoryContextAllocHuge(CurrentMemoryContext,
-										   Max(LongestRow(factors), 1) * sizeof(uint32));
-	users.scratch = AllocSetContextCreate(CurrentMemoryContext, "commrec users scratch",
-										  ALLOCSET_DEFAULT_SIZES);
+	users.entry_bits = BitsOf((uint64) factors->items) + 1;
+	AllocateBuffers(&users);
 	for (int32 user = 0; user < factors->users; user++)
 		WriteUser(&users, user, writer);
 	BulkWriterEnd(writer);
-	MemoryContextDelete(users.scratch);
-	pfree(users.entries);
 	pfree(users.vector);
+	pfree(users.entries);
+	pfree(users.scratch);
+	pfree(users.sorted);
+	pfree(users.seen);
+	pfree(users.embedding);
 }
 
 static Datum

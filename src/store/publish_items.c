@@ -15,19 +15,18 @@
 #include "utils/memutils.h"
 
 #include "common/errors.h"
+#include "common/sort.h"
 #include "core/block.h"
 #include "core/embedding.h"
 #include "core/vector.h"
 #include "store/bulk.h"
 #include "store/publish_items.h"
 
-#define SCRATCH_ITEMS	1024	/* items between two resets of the scratch context */
-
-typedef struct Ordered
-{
-	float		key;
-	int32		number;
-} Ordered;
+/*
+ * An item in an order: the complement of its key's bits, so that ascending
+ * numbers are descending keys, above its dense number.
+ */
+typedef uint64 Ordered;
 
 /* Everything that writing the items needs. */
 typedef struct ItemsWriter
@@ -38,21 +37,46 @@ typedef struct ItemsWriter
 	int32		dims;			/* of the embeddings: at least 1 */
 	const Ordered *by_norm;		/* item_no to dense number */
 	const int32 *popular_no;	/* by dense number */
-	MemoryContext scratch;		/* ids and bytes of a few items */
 } ItemsWriter;
 
-/* Descending key, then ascending number: a total order, so that any sort gives the same. */
-static int
-CompareOrdered(const void *left, const void *right)
+/* Keys are not negative, so that their bits as an integer have the same order. */
+static Ordered
+MakeOrdered(float key, int32 number)
 {
-	const Ordered *a = left;
-	const Ordered *b = right;
+	uint32		bits;
 
-	/* Sorting tens of millions takes seconds; nothing here needs tidying up. */
-	CHECK_FOR_INTERRUPTS();
-	if (a->key != b->key)
-		return a->key > b->key ? -1 : 1;
-	return a->number < b->number ? -1 : 1;
+	/* There is a zero below zero, too. */
+	key = Max(key, 0.0f) + 0.0f;
+	memcpy(&bits, &key, sizeof(bits));
+	return (uint64) ~bits << 32 | (uint32) number;
+}
+
+static int32
+OrderedNumber(Ordered ordered)
+{
+	return (int32) (uint32) ordered;
+}
+
+static float
+OrderedKey(Ordered ordered)
+{
+	uint32		bits = ~(uint32) (ordered >> 32);
+	float		key;
+
+	memcpy(&key, &bits, sizeof(key));
+	return key;
+}
+
+/* Descending key, then ascending number, from ascending numbers; frees what it does not return. */
+static Ordered *
+SortOrdered(Ordered *order, int32 items)
+{
+	Ordered    *scratch = MemoryContextAllocHuge(CurrentMemoryContext,
+												 (Size) Max(items, 1) * sizeof(Ordered));
+	Ordered    *sorted = SortByBits(order, scratch, items, 32, 32);
+
+	pfree(sorted == order ? scratch : order);
+	return sorted;
 }
 
 static int32
@@ -86,16 +110,17 @@ OrderByNorm(const PublishFactors *factors)
 
 	for (int32 i = 0; i < factors->items; i++)
 	{
+		float		norm;
+
 		CHECK_FOR_INTERRUPTS();
 		ItemVector(factors, i, vector);
-		order[i].key = cr_norm_upper(vector, dims);
-		order[i].number = i;
-		if (!isfinite(order[i].key))
+		norm = cr_norm_upper(vector, dims);
+		if (!isfinite(norm))
 			CheckComputation(CR_NOT_FINITE, "the norm of an item's embedding");
+		order[i] = MakeOrdered(norm, i);
 	}
 	pfree(vector);
-	qsort(order, factors->items, sizeof(Ordered), CompareOrdered);
-	return order;
+	return SortOrdered(order, factors->items);
 }
 
 /* Rank by what is stored as popularity, so that a query over the table sees the same order. */
@@ -108,29 +133,18 @@ RankByPopularity(const PublishFactors *factors)
 
 	for (int32 i = 0; i < factors->items; i++)
 	{
-		order[i].key = (float) factors->item_popularity[i];
-		order[i].number = i;
-		if (!isfinite(order[i].key))
+		float		popularity = (float) factors->item_popularity[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (!isfinite(popularity))
 			CheckComputation(CR_NOT_FINITE, "the popularity of an item");
+		order[i] = MakeOrdered(popularity, i);
 	}
-	qsort(order, factors->items, sizeof(Ordered), CompareOrdered);
+	order = SortOrdered(order, factors->items);
 	for (int32 i = 0; i < factors->items; i++)
-		rank[order[i].number] = i;
+		rank[OrderedNumber(order[i])] = i;
 	pfree(order);
 	return rank;
-}
-
-/* An embedding in the scratch context. */
-static Datum
-EncodeEmbedding(const float *vector, int32 dims)
-{
-	Size		size = cr_embedding_size(dims);
-	bytea	   *bytes = palloc(VARHDRSZ + size);
-
-	SET_VARSIZE(bytes, VARHDRSZ + size);
-	CheckComputation(cr_embedding_encode(vector, dims, (uint8_t *) VARDATA(bytes)),
-					 "an item's embedding");
-	return PointerGetDatum(bytes);
 }
 
 static void
@@ -138,52 +152,50 @@ WriteEmbeddings(const ItemsWriter *items)
 {
 	const PublishFactors *factors = items->factors;
 	BulkWriter *writer = BulkWriterBegin(items->config, MODEL_ITEM_EMBEDDING);
+	Size		size = VARHDRSZ + cr_embedding_size(items->dims);
 	float	   *vector = palloc(items->dims * sizeof(float));
+	bytea	   *embedding = palloc(size);
 	bool		nulls[7] = {false};
 	Datum		values[7];
 
+	SET_VARSIZE(embedding, size);
 	for (int32 item_no = 0; item_no < factors->items; item_no++)
 	{
-		int32		number = items->by_norm[item_no].number;
-		MemoryContext old_context = MemoryContextSwitchTo(items->scratch);
+		int32		number = OrderedNumber(items->by_norm[item_no]);
 
 		ItemVector(factors, number, vector);
+		CheckComputation(cr_embedding_encode(vector, items->dims, (uint8_t *) VARDATA(embedding)),
+						 "an item's embedding");
 		values[0] = Int32GetDatum(items->version);
 		values[1] = factors->item_id(factors->item_map, number);
 		values[2] = Int32GetDatum(item_no);
-		values[3] = EncodeEmbedding(vector, items->dims);
+		values[3] = PointerGetDatum(embedding);
 		values[4] = Float4GetDatum((float) factors->item_popularity[number]);
 		values[5] = Int32GetDatum(items->popular_no[number]);
 		values[6] = Int32GetDatum(factors->item_users[number]);
-		MemoryContextSwitchTo(old_context);
 		BulkWriterAdd(writer, values, nulls);
-		if (item_no % SCRATCH_ITEMS == SCRATCH_ITEMS - 1)
-			MemoryContextReset(items->scratch);
 	}
-	MemoryContextReset(items->scratch);
+	pfree(embedding);
 	pfree(vector);
 	BulkWriterEnd(writer);
 }
 
-/* One block of consecutive item numbers in the scratch context. */
-static bytea *
-EncodeBlock(const ItemsWriter *items, int32 first, int32 count, float *rows)
+/* One block of consecutive item numbers; "rows" is scratch for its vectors. */
+static void
+EncodeBlock(const ItemsWriter *items, int32 first, int32 count, float *rows, bytea *bytes)
 {
-	Size		size = cr_block_size(items->dims, count);
-	bytea	   *bytes = palloc(VARHDRSZ + size);
 	CrBlockItems block;
 
 	for (int32 i = 0; i < count; i++)
-		ItemVector(items->factors, items->by_norm[first + i].number,
+		ItemVector(items->factors, OrderedNumber(items->by_norm[first + i]),
 				   rows + (Size) i * items->dims);
 	block.rows = rows;
 	block.stride = items->dims;
 	block.dims = items->dims;
 	block.items = count;
 	block.first_item_no = first;
-	SET_VARSIZE(bytes, VARHDRSZ + size);
+	SET_VARSIZE(bytes, VARHDRSZ + cr_block_size(items->dims, count));
 	CheckComputation(cr_block_encode(&block, (uint8_t *) VARDATA(bytes)), "a block of items");
-	return bytes;
 }
 
 static void
@@ -192,24 +204,24 @@ WriteBlocks(const ItemsWriter *items)
 	BulkWriter *writer = BulkWriterBegin(items->config, MODEL_ITEM_BLOCK);
 	int32		capacity = cr_block_capacity(items->dims);
 	float	   *rows = palloc((Size) capacity * items->dims * sizeof(float));
+	bytea	   *bytes = palloc(VARHDRSZ + cr_block_size(items->dims, capacity));
 	bool		nulls[5] = {false};
 	Datum		values[5];
 
 	for (int32 first = 0; first < items->factors->items; first += capacity)
 	{
 		int32		count = Min(capacity, items->factors->items - first);
-		MemoryContext old_context = MemoryContextSwitchTo(items->scratch);
-		bytea	   *bytes = EncodeBlock(items, first, count, rows);
 
-		MemoryContextSwitchTo(old_context);
+		CHECK_FOR_INTERRUPTS();
+		EncodeBlock(items, first, count, rows, bytes);
 		values[0] = Int32GetDatum(items->version);
 		values[1] = Int32GetDatum(first / capacity);
 		values[2] = Int32GetDatum(count);
-		values[3] = Float4GetDatum(items->by_norm[first].key);	/* the largest comes first */
+		values[3] = Float4GetDatum(OrderedKey(items->by_norm[first]));	/* the largest comes first */
 		values[4] = PointerGetDatum(bytes);
 		BulkWriterAdd(writer, values, nulls);
-		MemoryContextReset(items->scratch);
 	}
+	pfree(bytes);
 	pfree(rows);
 	BulkWriterEnd(writer);
 }
@@ -229,15 +241,12 @@ PublishItems(const ModelConfig *config, int32 version, const PublishFactors *fac
 	items.dims = PublishedDims(factors);
 	items.by_norm = by_norm;
 	items.popular_no = popular_no;
-	items.scratch = AllocSetContextCreate(CurrentMemoryContext, "commrec items scratch",
-										  ALLOCSET_DEFAULT_SIZES);
 	WriteEmbeddings(&items);
 	/* Without anything learned nobody looks into blocks: every answer comes from popularity. */
 	if (factors->dims > 0)
 		WriteBlocks(&items);
 	for (int32 i = 0; i < factors->items; i++)
-		item_no[by_norm[i].number] = i;
-	MemoryContextDelete(items.scratch);
+		item_no[OrderedNumber(by_norm[i])] = i;
 	pfree(popular_no);
 	pfree(by_norm);
 	return item_no;
@@ -246,6 +255,6 @@ PublishItems(const ModelConfig *config, int32 version, const PublishFactors *fac
 Size
 PublishItemsBytes(int32 items)
 {
-	/* While ranks are made: both orders and the ranks; the item numbers come after. */
-	return mul_size(items, 2 * sizeof(Ordered) + sizeof(int32));
+	/* While ranks are made: both orders, room to sort, and the ranks; the item numbers come after. */
+	return mul_size(items, 3 * sizeof(Ordered) + sizeof(int32));
 }

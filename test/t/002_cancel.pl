@@ -24,7 +24,13 @@ $node->safe_psql('postgres', q{
 	CREATE VIEW endless AS
 	SELECT (n * 2654435761 % 4000037)::bigint AS user_id, (n % 10007)::integer AS item_id
 	FROM generate_series(1::bigint, 30000000) AS n;
-	SELECT commrec.create_model('long_read', 'endless')});
+	SELECT commrec.create_model('long_read', 'endless');
+	-- Takes long to write: a row of user_activity and an embedding for every event.
+	CREATE VIEW wide AS
+	SELECT n AS user_id, n % 1009 AS item_id, timestamptz '2026-01-01' + n * interval '1 second' AS at
+	FROM generate_series(1, 500000) AS n;
+	SELECT commrec.create_model('long_write', 'wide', time_column => 'at',
+		hyperparameters => '{"factors": 64, "epochs": 1, "popularity_weight": 0, "popularity_half_life": 30}')});
 
 my $answers  = answers_digest($node, 'm');
 my $before   = shared_segments($node);
@@ -82,6 +88,8 @@ sub times_out
 my $many_epochs = q{SELECT commrec.train('m', '{"factors": 256, "epochs": 1000}', workers => %d)};
 
 interrupted(q{SELECT commrec.train('long_read')}, 'reading', '57014', 'cancel while reading');
+interrupted(q{SELECT commrec.train('long_write')}, 'measuring', '57014', 'cancel while knowledge is written');
+interrupted(q{SELECT commrec.train('long_write', workers => 0)}, 'publishing', '57014', 'cancel while publishing');
 interrupted(sprintf($many_epochs, 0), 'epoch', '57014', 'cancel during the epochs, no workers');
 interrupted(sprintf($many_epochs, 2), 'epoch', '57014', 'cancel during the epochs, two workers');
 
