@@ -1604,6 +1604,89 @@ COMMENT ON FUNCTION commrec.objective(text, timestamptz, timestamptz, double pre
 'The objective of the community over the buckets that start at or after since and before until (NULL: open): spread is the sum of K(t,i), satisfaction the sum of S_i = sum of s(t,i), value is spread + lambda * satisfaction with the formula "reward", and spread - lambda * satisfaction, as the method was first written, with "seed". users: those with events in these buckets; users_below: those of them whose S_i is less than min_satisfaction (theta; NULL: not asked). Users without any signal have no S_i and are not counted as below. A NULL model is the default one, a NULL lambda 1, a NULL formula "reward". Unknown formula, lambda not finite, min_satisfaction NaN: 22023; infinite time: 22008; no time column or never trained: 55000; unknown model: 42704; no USAGE on its schema, or no SELECT on its table user_activity: 42501.';
 
 -- ---------------------------------------------------------------------------
+-- Packed models: training inside a query
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION commrec.ials_accum(state bytea, user_id bigint, item_id bigint,
+	preference double precision, hyperparameters jsonb) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 2
+AS 'MODULE_PATHNAME', 'commrec_ials_accum';
+CREATE FUNCTION commrec.ials_accum(state bytea, user_id text, item_id text,
+	preference double precision, hyperparameters jsonb) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 2
+AS 'MODULE_PATHNAME', 'commrec_ials_accum_text';
+COMMENT ON FUNCTION commrec.ials_accum(bytea, bigint, bigint, double precision, jsonb) IS
+'Support function of the aggregate commrec.ials(): adds a row. Called directly: 0A000.';
+COMMENT ON FUNCTION commrec.ials_accum(bytea, text, text, double precision, jsonb) IS
+'Support function of the aggregate commrec.ials(): adds a row. Called directly: 0A000.';
+
+CREATE FUNCTION commrec.ials_combine(state bytea, other bytea) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_ials_combine';
+CREATE FUNCTION commrec.ials_combine_text(state bytea, other bytea) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_ials_combine_text';
+COMMENT ON FUNCTION commrec.ials_combine(bytea, bytea) IS
+'Support function of the aggregate commrec.ials(bigint, bigint, ...): adds the rows of another state. Called directly: 0A000.';
+COMMENT ON FUNCTION commrec.ials_combine_text(bytea, bytea) IS
+'Support function of the aggregate commrec.ials(text, text, ...): adds the rows of another state. Called directly: 0A000.';
+
+-- The planner is told what a training costs, so that it spreads groups over workers where it can.
+CREATE FUNCTION commrec.ials_final(state bytea) RETURNS bytea
+LANGUAGE c STABLE PARALLEL SAFE COST 400000
+AS 'MODULE_PATHNAME', 'commrec_ials_final';
+CREATE FUNCTION commrec.ials_final_text(state bytea) RETURNS bytea
+LANGUAGE c STABLE PARALLEL SAFE COST 400000
+AS 'MODULE_PATHNAME', 'commrec_ials_final_text';
+COMMENT ON FUNCTION commrec.ials_final(bytea) IS
+'Support function of the aggregate commrec.ials(bigint, bigint, ...): trains.';
+COMMENT ON FUNCTION commrec.ials_final_text(bytea) IS
+'Support function of the aggregate commrec.ials(text, text, ...): trains.';
+
+CREATE AGGREGATE commrec.ials(user_id bigint, item_id bigint, preference double precision, hyperparameters jsonb) (
+	SFUNC = commrec.ials_accum, STYPE = pg_catalog.bytea, SSPACE = 65536,
+	COMBINEFUNC = commrec.ials_combine, FINALFUNC = commrec.ials_final, PARALLEL = SAFE);
+CREATE AGGREGATE commrec.ials(user_id text, item_id text, preference double precision, hyperparameters jsonb) (
+	SFUNC = commrec.ials_accum, STYPE = pg_catalog.bytea, SSPACE = 65536,
+	COMBINEFUNC = commrec.ials_combine_text, FINALFUNC = commrec.ials_final_text, PARALLEL = SAFE);
+COMMENT ON AGGREGATE commrec.ials(bigint, bigint, double precision, jsonb) IS
+'Trains a model of the rows of a group and returns it as one value, for commrec.recommend_from(), similar_from() and model_info(). Preferences of one pair are added up; a negative sum is a dislike; rows with a NULL user, item or preference are left out; NULL if nothing remains. hyperparameters are those of commrec.train(), one value a group, NULL for the defaults; without times nothing ages, and popularity_weight is 0 unless given. The result depends neither on the order of the rows nor on how they are spread over workers. NaN or infinity, wrong or differing hyperparameters: 22023; a sum out of range: 22003; more memory than commrec.max_train_memory, or a model beyond 1 GB: 54000; not converging: 55000. Rendle et al., Revisiting the performance of iALS on item recommendation benchmarks, 2021.';
+COMMENT ON AGGREGATE commrec.ials(text, text, double precision, jsonb) IS
+'The same as commrec.ials(bigint, bigint, double precision, jsonb), for text ids, which are compared byte by byte. An id beyond 1 kB: 54000.';
+
+CREATE FUNCTION commrec.recommend_from(model bytea, user_id bigint, k integer DEFAULT 10, exclude_seen boolean DEFAULT true)
+RETURNS TABLE(rank integer, item_id bigint, score real, source text)
+LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 10 COST 5000
+AS 'MODULE_PATHNAME', 'commrec_recommend_from';
+CREATE FUNCTION commrec.recommend_from(model bytea, user_id text, k integer DEFAULT 10, exclude_seen boolean DEFAULT true)
+RETURNS TABLE(rank integer, item_id text, score real, source text)
+LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 10 COST 5000
+AS 'MODULE_PATHNAME', 'commrec_recommend_from';
+COMMENT ON FUNCTION commrec.recommend_from(bytea, bigint, integer, boolean) IS
+'The k best items for a user by a model of the aggregate commrec.ials(), as commrec.recommend() gives them: by inner product (source "model"), or for users of whom nothing was learned by popularity (source "popular"); min(k, eligible items) rows, ties in a fixed order. Items already seen are left out unless exclude_seen is false; disliked ones always. No rows for a NULL model or user; a NULL k is 10. k below 1: 22023; a model with ids of another type: 42804; damaged: XX001; a newer format: 0A000.';
+COMMENT ON FUNCTION commrec.recommend_from(bytea, text, integer, boolean) IS
+'The same as commrec.recommend_from(bytea, bigint, integer, boolean), for every model: ids are given and returned as text. Text that is no id of the model''s type: 22P02.';
+
+CREATE FUNCTION commrec.similar_from(model bytea, item_id bigint, k integer DEFAULT 10)
+RETURNS TABLE(rank integer, item_id bigint, similarity real)
+LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 10 COST 5000
+AS 'MODULE_PATHNAME', 'commrec_similar_from';
+CREATE FUNCTION commrec.similar_from(model bytea, item_id text, k integer DEFAULT 10)
+RETURNS TABLE(rank integer, item_id text, similarity real)
+LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 10 COST 5000
+AS 'MODULE_PATHNAME', 'commrec_similar_from';
+COMMENT ON FUNCTION commrec.similar_from(bytea, bigint, integer) IS
+'The k items nearest to an item by cosine (-1 to 1) in a model of the aggregate commrec.ials(), the item itself left out. No rows for a NULL model, a NULL or unknown item, or where nothing was learned; a NULL k is 10. k below 1: 22023; a model with ids of another type: 42804; damaged: XX001; a newer format: 0A000.';
+COMMENT ON FUNCTION commrec.similar_from(bytea, text, integer) IS
+'The same as commrec.similar_from(bytea, bigint, integer), for every model: ids are given and returned as text. Text that is no id of the model''s type: 22P02.';
+
+CREATE FUNCTION commrec.model_info(model bytea) RETURNS jsonb
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1000
+AS 'MODULE_PATHNAME', 'commrec_model_info';
+COMMENT ON FUNCTION commrec.model_info(bytea) IS
+'What a model of the aggregate commrec.ials() is: algorithm, hyperparameters as used, users, items, rows it was trained on, pairs learned from, factors (0: nothing could be learned), dims of its embeddings, epochs run, loss, id types and bytes. NULL for NULL. Damaged: XX001; a newer format: 0A000.';
+
+-- ---------------------------------------------------------------------------
 -- 8  Metrics, evaluation
 -- ---------------------------------------------------------------------------
 
@@ -1926,5 +2009,9 @@ REVOKE EXECUTE ON FUNCTION
 	commrec.merge_hyperparameters(text, jsonb, jsonb),
 	commrec.rename_model(name, text, text),
 	commrec.alter_source(name, oid, name, name, name, name, name)
+FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+	commrec.ials(bigint, bigint, double precision, jsonb),
+	commrec.ials(text, text, double precision, jsonb)
 FROM PUBLIC;
 REVOKE EXECUTE ON PROCEDURE commrec.refresh(text, text, jsonb, text) FROM PUBLIC;

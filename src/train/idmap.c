@@ -408,6 +408,12 @@ IdMapCount(const IdMap *map)
 	return map->count;
 }
 
+IdKind
+IdMapKind(const IdMap *map)
+{
+	return map->kind;
+}
+
 Datum
 IdMapGet(void *map, int32 number)
 {

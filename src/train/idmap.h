@@ -37,6 +37,7 @@ extern void IdMapNumber(IdMap *map, int32 *number);
 extern int32 IdMapAdd(IdMap *map, Datum id);
 
 extern int32 IdMapCount(const IdMap *map);
+extern IdKind IdMapKind(const IdMap *map);
 
 /*
  * Renumber in ascending native order (text bytewise).  Returns rank[] by

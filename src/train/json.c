@@ -85,6 +85,18 @@ JsonAddInteger(JsonBuilder *json, const char *key, int64 value)
 }
 
 void
+JsonAddString(JsonBuilder *json, const char *key, const char *string)
+{
+	JsonbValue	value;
+
+	PushKey(json, key);
+	value.type = jbvString;
+	value.val.string.val = pstrdup(string);
+	value.val.string.len = strlen(string);
+	pushJsonbValue(&json->state, WJB_VALUE, &value);
+}
+
+void
 JsonAddNull(JsonBuilder *json, const char *key)
 {
 	JsonAddNumber(json, key, NAN);

@@ -25,6 +25,7 @@ extern void JsonEndObject(JsonBuilder *json);
  */
 extern void JsonAddNumber(JsonBuilder *json, const char *key, double value);
 extern void JsonAddInteger(JsonBuilder *json, const char *key, int64 value);
+extern void JsonAddString(JsonBuilder *json, const char *key, const char *value);
 extern void JsonAddNull(JsonBuilder *json, const char *key);
 
 extern Jsonb *JsonEnd(JsonBuilder *json);

@@ -1,0 +1,246 @@
+/*
+ * ials_aggregate_fn.c
+ *		The aggregate ials(): collects the rows of a group, and trains when they are all there.
+ *
+ * The state is a pile (sql/pile.h) of the rows as train/packed.h wants them,
+ * with the hyperparameters as its prefix: the bytes of the jsonb value without
+ * its varlena header, nothing for NULL.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/detoast.h"
+#include "utils/jsonb.h"
+
+#include "common/compat.h"
+#include "sql/pile.h"
+#include "train/packed.h"
+
+PG_FUNCTION_INFO_V1(commrec_ials_accum);
+PG_FUNCTION_INFO_V1(commrec_ials_accum_text);
+PG_FUNCTION_INFO_V1(commrec_ials_combine);
+PG_FUNCTION_INFO_V1(commrec_ials_combine_text);
+PG_FUNCTION_INFO_V1(commrec_ials_final);
+PG_FUNCTION_INFO_V1(commrec_ials_final_text);
+
+/* Arguments of the transition functions. */
+#define ARGUMENT_USER			1
+#define ARGUMENT_ITEM			2
+#define ARGUMENT_PREFERENCE		3
+#define ARGUMENT_HYPERPARAMETERS 4
+
+static const PileKind integer_pile = {0x49495243, 1024, "commrec.ials"};	/* "CRII" */
+static const PileKind text_pile = {0x54495243, 1024, "commrec.ials"};	/* "CRIT" */
+
+/* The hyperparameters of a pile, NULL for none. */
+static Jsonb *
+PileHyperparameters(const Pile *pile)
+{
+	Jsonb	   *hyperparameters;
+
+	if (pile->prefix == 0)
+		return NULL;
+	hyperparameters = palloc(VARHDRSZ + pile->prefix);
+	SET_VARSIZE(hyperparameters, VARHDRSZ + pile->prefix);
+	memcpy(VARDATA(hyperparameters), pile->data, pile->prefix);
+	return hyperparameters;
+}
+
+/*
+ * 22023 unless two hyperparameters, as bytes of jsonb, say the same.  The same
+ * number may be written in two ways, which is why bytes alone do not decide.
+ */
+static void
+CheckSameHyperparameters(const Pile *pile, const Pile *other)
+{
+	if (pile->prefix == other->prefix && memcmp(pile->data, other->data, pile->prefix) == 0)
+		return;
+	if (pile->prefix != 0 && other->prefix != 0 &&
+		compareJsonbContainers(&PileHyperparameters(pile)->root,
+							   &PileHyperparameters(other)->root) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("hyperparameters of commrec.ials() differ within a group"),
+			 errhint("Give one value for all rows of a group.")));
+}
+
+/* Check hyperparameters once a group, before anything is collected. */
+static Pile *
+NewPile(FunctionCallInfo fcinfo, const PileKind *kind)
+{
+	CrIalsHyperparameters checked;
+	Jsonb	   *given = PG_ARGISNULL(ARGUMENT_HYPERPARAMETERS) ? NULL :
+		PG_GETARG_JSONB_P(ARGUMENT_HYPERPARAMETERS);
+
+	PackedHyperparameters(given, &checked);
+	if (given == NULL)
+		return PileCreate(kind, NULL, 0);
+	return PileCreate(kind, VARDATA(given), VARSIZE(given) - VARHDRSZ);
+}
+
+/* Compare the row's hyperparameters with the pile's: nearly always the same bytes. */
+static void
+CheckHyperparameters(FunctionCallInfo fcinfo, const PileKind *kind, const Pile *pile)
+{
+	struct varlena *given;
+
+	if (!PG_ARGISNULL(ARGUMENT_HYPERPARAMETERS))
+	{
+		given = PG_GETARG_VARLENA_PP(ARGUMENT_HYPERPARAMETERS);
+		if (VARSIZE_ANY_EXHDR(given) == pile->prefix &&
+			memcmp(VARDATA_ANY(given), pile->data, pile->prefix) == 0)
+			return;
+	}
+	CheckSameHyperparameters(pile, NewPile(fcinfo, kind));
+}
+
+static bool
+HasNull(FunctionCallInfo fcinfo)
+{
+	return PG_ARGISNULL(ARGUMENT_USER) || PG_ARGISNULL(ARGUMENT_ITEM) ||
+		PG_ARGISNULL(ARGUMENT_PREFERENCE);
+}
+
+/* The pile to which the row of this call is to be added. */
+static Pile *
+PileForRow(FunctionCallInfo fcinfo, const PileKind *kind)
+{
+	Pile	   *pile = PileOwnState(fcinfo, kind);
+
+	if (!isfinite(PG_GETARG_FLOAT8(ARGUMENT_PREFERENCE)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("preference must be a finite number, not %g",
+						PG_GETARG_FLOAT8(ARGUMENT_PREFERENCE)),
+				 errhint("Leave such rows out: commrec.ials(...) FILTER (WHERE ...).")));
+	if (pile == NULL)
+		return NewPile(fcinfo, kind);
+	CheckHyperparameters(fcinfo, kind, pile);
+	return pile;
+}
+
+/* A row that is left out leaves the state as it is. */
+static Datum
+SameState(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+/* ials_accum(state bytea, user_id bigint, item_id bigint, preference double precision, jsonb) -> bytea */
+Datum
+commrec_ials_accum(PG_FUNCTION_ARGS)
+{
+	PackedRow	row;
+	Pile	   *pile;
+	char	   *place;
+
+	if (HasNull(fcinfo))
+		return SameState(fcinfo);
+	pile = PileAddRow(PileForRow(fcinfo, &integer_pile), &integer_pile, sizeof(PackedRow), &place);
+	row.user = PG_GETARG_INT64(ARGUMENT_USER);
+	row.item = PG_GETARG_INT64(ARGUMENT_ITEM);
+	row.preference = PG_GETARG_FLOAT8(ARGUMENT_PREFERENCE);
+	memcpy(place, &row, sizeof(row));
+	PG_RETURN_POINTER(pile);
+}
+
+/* A text id; its length is asked of the header, so that a huge one is refused before it is fetched. */
+static text *
+GetTextId(FunctionCallInfo fcinfo, int argument)
+{
+	Size		length = toast_raw_datum_size(PG_GETARG_DATUM(argument)) - VARHDRSZ;
+
+	if (length > COMMREC_ID_TEXT_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("id of %zu bytes is too long: the limit is %d bytes", length,
+						COMMREC_ID_TEXT_MAX),
+				 errhint("Use a shorter key, for example a hash of the id.")));
+	return PG_GETARG_TEXT_PP(argument);
+}
+
+/* ials_accum(state bytea, user_id text, item_id text, preference double precision, jsonb) -> bytea */
+Datum
+commrec_ials_accum_text(PG_FUNCTION_ARGS)
+{
+	PackedTextRow row;
+	text	   *user;
+	text	   *item;
+	Pile	   *pile;
+	char	   *place;
+
+	if (HasNull(fcinfo))
+		return SameState(fcinfo);
+	user = GetTextId(fcinfo, ARGUMENT_USER);
+	item = GetTextId(fcinfo, ARGUMENT_ITEM);
+	row.preference = PG_GETARG_FLOAT8(ARGUMENT_PREFERENCE);
+	row.user_length = (uint16) VARSIZE_ANY_EXHDR(user);
+	row.item_length = (uint16) VARSIZE_ANY_EXHDR(item);
+	pile = PileAddRow(PileForRow(fcinfo, &text_pile), &text_pile,
+					  PACKED_TEXT_ROW_SIZE + row.user_length + row.item_length, &place);
+	memcpy(place, &row, PACKED_TEXT_ROW_SIZE);
+	place += PACKED_TEXT_ROW_SIZE;
+	memcpy(place, VARDATA_ANY(user), row.user_length);
+	memcpy(place + row.user_length, VARDATA_ANY(item), row.item_length);
+	PG_RETURN_POINTER(pile);
+}
+
+static Datum
+Combine(FunctionCallInfo fcinfo, const PileKind *kind)
+{
+	Pile	   *pile = PileOwnState(fcinfo, kind);
+	const Pile *other = PileOtherState(fcinfo, 1, kind);
+
+	if (other == NULL)
+		return SameState(fcinfo);
+	if (pile == NULL)
+		pile = PileCreate(kind, other->data, other->prefix);
+	else
+		CheckSameHyperparameters(pile, other);
+	PG_RETURN_POINTER(PileMerge(pile, kind, other));
+}
+
+/* ials_combine(state bytea, other bytea) -> bytea */
+Datum
+commrec_ials_combine(PG_FUNCTION_ARGS)
+{
+	return Combine(fcinfo, &integer_pile);
+}
+
+Datum
+commrec_ials_combine_text(PG_FUNCTION_ARGS)
+{
+	return Combine(fcinfo, &text_pile);
+}
+
+static Datum
+Final(FunctionCallInfo fcinfo, const PileKind *kind, IdKind ids)
+{
+	const Pile *pile = PileOtherState(fcinfo, 0, kind);
+	PackedRows	rows;
+
+	if (pile == NULL)
+		PG_RETURN_NULL();
+	rows.kind = ids;
+	rows.bytes = PileRows(pile);
+	rows.size = PileRowBytes(pile);
+	rows.count = pile->rows;
+	PG_RETURN_BYTEA_P(PackedTrain(&rows, PileHyperparameters(pile), VARSIZE(pile)));
+}
+
+/* ials_final(state bytea) -> bytea */
+Datum
+commrec_ials_final(PG_FUNCTION_ARGS)
+{
+	return Final(fcinfo, &integer_pile, ID_INT8);
+}
+
+Datum
+commrec_ials_final_text(PG_FUNCTION_ARGS)
+{
+	return Final(fcinfo, &text_pile, ID_TEXT);
+}

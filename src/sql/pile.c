@@ -1,0 +1,144 @@
+/*
+ * pile.c
+ *		States of aggregates that keep what they are given: a bytea that grows by doubling.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "common/compat.h"
+#include "common/guc.h"
+#include "sql/pile.h"
+
+#define HEADER		offsetof(Pile, data)
+
+static void
+CheckPile(const Pile *pile, const PileKind *kind)
+{
+	Size		size = VARSIZE(pile);
+
+	if (size < HEADER || pile->magic != kind->magic || pile->used > size - HEADER ||
+		pile->prefix > pile->used || pile->rows < 0 || (uint64) pile->rows > pile->used)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the state of the aggregate is damaged"),
+				 errhint("Call the aggregate %s(), not its support functions.", kind->aggregate)));
+}
+
+/* The executor's states are flat, aligned, and ours to write to. */
+Pile *
+PileOwnState(FunctionCallInfo fcinfo, const PileKind *kind)
+{
+	Pile	   *pile;
+
+	if (!AggCheckCallContext(fcinfo, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a support function of an aggregate was called directly"),
+				 errhint("Call the aggregate %s().", kind->aggregate)));
+	if (PG_ARGISNULL(0))
+		return NULL;
+	pile = (Pile *) PG_GETARG_POINTER(0);
+	if (VARATT_IS_EXTENDED(pile) || (Pointer) MAXALIGN(pile) != (Pointer) pile)
+		pile = (Pile *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0));
+	CheckPile(pile, kind);
+	return pile;
+}
+
+/* In a tuple a value is aligned to four bytes only, or not at all if it is short. */
+const Pile *
+PileOtherState(FunctionCallInfo fcinfo, int argument, const PileKind *kind)
+{
+	Pile	   *pile;
+
+	if (PG_ARGISNULL(argument))
+		return NULL;
+	pile = (Pile *) PG_DETOAST_DATUM(PG_GETARG_DATUM(argument));
+	if ((Pointer) MAXALIGN(pile) != (Pointer) pile)
+		pile = (Pile *) PG_DETOAST_DATUM_COPY(PointerGetDatum(pile));
+	CheckPile(pile, kind);
+	return pile;
+}
+
+static Pile *
+AllocatePile(const PileKind *kind, Size room)
+{
+	Pile	   *pile = palloc(HEADER + room);
+
+	memset(pile, 0, HEADER);
+	SET_VARSIZE(pile, HEADER + room);
+	pile->magic = kind->magic;
+	return pile;
+}
+
+Pile *
+PileCreate(const PileKind *kind, const void *prefix, Size prefix_bytes)
+{
+	Pile	   *pile = AllocatePile(kind, prefix_bytes + kind->first_room);
+
+	if (prefix_bytes > 0)
+		memcpy(pile->data, prefix, prefix_bytes);
+	memset(pile->data + prefix_bytes, 0, kind->first_room);
+	pile->prefix = (uint32) prefix_bytes;
+	pile->used = prefix_bytes;
+	return pile;
+}
+
+static void
+ReportTooLarge(const Pile *pile, const PileKind *kind, Size limit)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("a group of %s() needs more than %zu MB", kind->aggregate,
+					limit / (1024 * 1024)),
+			 errdetail("It has more than %lld rows.", (long long) pile->rows),
+			 limit < MaxAllocSize ?
+			 errhint("Increase commrec.max_train_memory, or make smaller groups.") :
+			 errhint("Make smaller groups, or use commrec.train().")));
+}
+
+/* A pile with room for so many bytes more, at least twice as large. */
+static Pile *
+Grow(const Pile *pile, const PileKind *kind, Size bytes)
+{
+	Size		limit = Min((Size) commrec_max_train_memory * 1024, MaxAllocSize);
+	Size		needed = HEADER + pile->used + bytes;
+	Size		size = Max(needed, Min(2 * (Size) VARSIZE(pile), limit));
+	Pile	   *grown;
+
+	if (needed > limit)
+		ReportTooLarge(pile, kind, limit);
+	grown = AllocatePile(kind, size - HEADER);
+	memcpy((char *) grown + sizeof(int32), (const char *) pile + sizeof(int32),
+		   HEADER + pile->used - sizeof(int32));
+	memset(grown->data + pile->used, 0, size - HEADER - pile->used);
+	return grown;
+}
+
+static Pile *
+Reserve(Pile *pile, const PileKind *kind, Size bytes)
+{
+	return bytes <= VARSIZE(pile) - HEADER - pile->used ? pile : Grow(pile, kind, bytes);
+}
+
+Pile *
+PileAddRow(Pile *pile, const PileKind *kind, Size bytes, char **row)
+{
+	pile = Reserve(pile, kind, bytes);
+	*row = pile->data + pile->used;
+	pile->used += bytes;
+	pile->rows++;
+	return pile;
+}
+
+Pile *
+PileMerge(Pile *pile, const PileKind *kind, const Pile *other)
+{
+	Size		bytes = PileRowBytes(other);
+
+	pile = Reserve(pile, kind, bytes);
+	memcpy(pile->data + pile->used, PileRows(other), bytes);
+	pile->used += bytes;
+	pile->rows += other->rows;
+	return pile;
+}

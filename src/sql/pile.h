@@ -1,0 +1,74 @@
+/*
+ * pile.h
+ *		States of aggregates that keep what they are given: a bytea that grows by doubling.
+ *
+ * The state is an ordinary bytea, so that parallel workers and a distributed
+ * PostgreSQL pass it along as it is.  Its length counts the spare room at its
+ * end, which holds zeros: appending writes into the room, in place, as a
+ * transition function may, and only a pile that is full moves to a new one of
+ * twice the size.  So a row costs O(1), amortised, and no pile needs a memory
+ * context of its own, of which there would be as many as groups.
+ *
+ * A pile begins with a prefix, the same for all rows of a group.  It is in the
+ * byte order of the machine: a state never outlives its query.
+ */
+#ifndef COMMREC_PILE_H
+#define COMMREC_PILE_H
+
+#include "fmgr.h"
+
+typedef struct Pile
+{
+	int32		length;			/* varlena header: all of it, with the room */
+	uint32		magic;			/* of the aggregate */
+	int64		rows;
+	uint64		used;			/* bytes of data[], prefix and rows */
+	uint32		prefix;			/* bytes of the prefix */
+	uint32		unused;
+	char		data[FLEXIBLE_ARRAY_MEMBER];
+} Pile;
+
+/* How an aggregate's piles are made, and called in messages. */
+typedef struct PileKind
+{
+	uint32		magic;
+	Size		first_room;		/* bytes of rows in a new one */
+	const char *aggregate;		/* "commrec.collect" */
+} PileKind;
+
+/*
+ * The state in an argument, or NULL.  A state that is to be changed must be
+ * the first argument of a function that the executor calls for an aggregate:
+ * anything else is 0A000.  A damaged one is XX001.
+ */
+extern Pile *PileOwnState(FunctionCallInfo fcinfo, const PileKind *kind);
+
+/* Another state, which is only read; maybe a copy. */
+extern const Pile *PileOtherState(FunctionCallInfo fcinfo, int argument, const PileKind *kind);
+
+/* A new pile in the current context. */
+extern Pile *PileCreate(const PileKind *kind, const void *prefix, Size prefix_bytes);
+
+/*
+ * Room for one more row of so many bytes, where *row points to; returns the
+ * pile, or a larger one in the current context.  54000 beyond
+ * commrec.max_train_memory, or what a value may have.
+ */
+extern Pile *PileAddRow(Pile *pile, const PileKind *kind, Size bytes, char **row);
+
+/* Add all rows of another pile, whose prefix the caller has compared. */
+extern Pile *PileMerge(Pile *pile, const PileKind *kind, const Pile *other);
+
+static inline const char *
+PileRows(const Pile *pile)
+{
+	return pile->data + pile->prefix;
+}
+
+static inline Size
+PileRowBytes(const Pile *pile)
+{
+	return pile->used - pile->prefix;
+}
+
+#endif							/* COMMREC_PILE_H */

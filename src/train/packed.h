@@ -1,0 +1,91 @@
+/*
+ * packed.h
+ *		A training inside a query: rows of one group in, one packed model out.
+ *
+ * The rows are those that the aggregate ials() has collected, in any order;
+ * the model does not depend on it: ids are numbered in their native order, and
+ * the preferences of a pair are added up in ascending order.  From there on it
+ * is the training of train(): the same filters, confidences, defaults from the
+ * data and engine, without workers, so that a query may run it in any of its
+ * processes.  Nothing is read or written but memory.
+ */
+#ifndef COMMREC_PACKED_H
+#define COMMREC_PACKED_H
+
+#include "common/memory.h"
+#include "core/algorithm.h"
+#include "train/engine.h"
+#include "train/idmap.h"
+#include "train/interactions.h"
+
+/* A row with ids of type bigint. */
+typedef struct PackedRow
+{
+	int64		user;
+	int64		item;
+	double		preference;		/* finite */
+} PackedRow;
+
+/* A row with ids of type text; the bytes of user and item follow it, unaligned. */
+typedef struct PackedTextRow
+{
+	double		preference;
+	uint16		user_length;
+	uint16		item_length;
+} PackedTextRow;
+
+#define PACKED_TEXT_ROW_SIZE	(sizeof(double) + 2 * sizeof(uint16))
+
+/* Rows one after the other, at any address. */
+typedef struct PackedRows
+{
+	IdKind		kind;			/* of users and items: ID_INT8 or ID_TEXT */
+	const char *bytes;
+	Size		size;
+	int64		count;
+} PackedRows;
+
+/* Rows by numbers, and what they add up to.  All in one memory context, counted in the budget. */
+typedef struct PackedInteractions
+{
+	IdMap	   *users;
+	IdMap	   *items;
+	Touched		touched;
+	double	   *popularity;		/* by item: sum of the positive preferences */
+} PackedInteractions;
+
+/* packed_rows.c */
+
+/* XX001 if the rows are not sound; 22003 if a sum overflows. */
+extern void PackedReadRows(const PackedRows *rows, MemoryBudget *budget,
+						   PackedInteractions *interactions);
+
+/* packed.c */
+
+/*
+ * Train and pack.  "held" bytes, such as those of the rows, count against
+ * commrec.max_train_memory from the beginning.  The result is in the current
+ * context.  22023 for wrong hyperparameters, 54000 beyond the memory or 1 GB,
+ * 55000 if the training does not converge.
+ */
+extern bytea *PackedTrain(const PackedRows *rows, Jsonb *hyperparameters, Size held);
+
+/* Presets, and over them what is given: 22023 if that is wrong. */
+extern void PackedHyperparameters(Jsonb *given, CrIalsHyperparameters *parameters);
+
+/* packed_encode.c */
+
+/* What a packed model is made of. */
+typedef struct PackedModel
+{
+	const PackedInteractions *interactions;
+	const CrIalsHyperparameters *hyperparameters;	/* as used */
+	const EngineResult *result; /* NULL if nothing could be learned */
+	const float *popularity_score;	/* coordinate of the items, or NULL */
+	int32		factors;		/* 0 if nothing could be learned */
+	int64		rows;
+} PackedModel;
+
+extern bytea *PackedEncode(const PackedModel *model, MemoryBudget *budget);
+
+#endif							/* COMMREC_PACKED_H */
