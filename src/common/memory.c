@@ -4,8 +4,6 @@
  */
 #include "postgres.h"
 
-#include <sys/mman.h>
-
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -13,7 +11,6 @@
 #include "common/memory.h"
 
 #define MEGABYTE	((Size) 1024 * 1024)
-#define HUGE_PAGE	(2 * MEGABYTE)
 #define ZERO_SLICE	(4 * MEGABYTE)
 
 void
@@ -48,34 +45,11 @@ BudgetRelease(MemoryBudget *budget, Size bytes)
 	budget->used -= bytes;
 }
 
-/*
- * Large arrays are filled from end to end, mostly in no order: with huge pages
- * that costs a fraction of the page faults and TLB misses.  Only advice.
- */
-static void
-PreferHugePages(void *memory, Size bytes)
-{
-#ifdef MADV_HUGEPAGE
-	char	   *from = (char *) TYPEALIGN(HUGE_PAGE, memory);
-	char	   *to = (char *) TYPEALIGN_DOWN(HUGE_PAGE, (char *) memory + bytes);
-
-	if (from < to)
-		(void) madvise(from, to - from, MADV_HUGEPAGE);
-#else
-	(void) memory;
-	(void) bytes;
-#endif
-}
-
 void *
 BudgetAlloc(MemoryBudget *budget, Size bytes, const char *what)
 {
-	void	   *memory;
-
 	BudgetReserve(budget, bytes, what);
-	memory = MemoryContextAllocHuge(CurrentMemoryContext, Max(bytes, 1));
-	PreferHugePages(memory, bytes);
-	return memory;
+	return MemoryContextAllocHuge(CurrentMemoryContext, Max(bytes, 1));
 }
 
 void

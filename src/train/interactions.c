@@ -19,42 +19,105 @@
 /* Below this preference, 1 + p has lost too many digits of p. */
 #define SMALL_PREFERENCE	1e-3
 
-/* How old events count, and which do. */
-typedef struct Decay
+#define CONFIDENCE_CACHE_BITS	8
+
+typedef struct CachedPreference
+{
+	float		preference;		/* 0: free */
+	float		confidence;
+} CachedPreference;
+
+/* Most preferences are one of a few; a logarithm for every pair would cost more than all the rest. */
+typedef struct ConfidenceCache
+{
+	double		alpha;
+	bool		are_all_one;	/* of those asked for */
+	CachedPreference entry[1 << CONFIDENCE_CACHE_BITS];
+} ConfidenceCache;
+
+/* What an action makes of an event. */
+typedef struct ActionScale
+{
+	double		preference;
+	double		low;			/* NaN unless values count */
+	double		range;
+} ActionScale;
+
+/* What events add, how old ones count, and which do. */
+typedef struct Weighing
 {
 	const EventLog *log;
+	ActionScale *scale;			/* by action */
+	bool		is_decaying;
 	double		half_life;		/* microseconds */
 	TimestampTz origin;			/* age 0 */
 	TimestampTz until;			/* EVENT_NO_TIME: no limit */
-} Decay;
+} Weighing;
 
 static void
-DecayInit(Decay *decay, const EventLog *log, double half_life_days, TimestampTz until)
+WeighingInit(Weighing *weighing, const EventLog *log, double half_life_days, TimestampTz until)
 {
-	decay->log = log;
-	decay->half_life = half_life_days * (double) USECS_PER_DAY;
-	decay->until = until;
-	decay->origin = log->age_origin;
+	int			actions = ActionTableCount(log->actions);
+
+	weighing->log = log;
+	weighing->is_decaying = log->time != NULL && !isinf(half_life_days);
+	weighing->half_life = half_life_days * (double) USECS_PER_DAY;
+	weighing->until = log->time == NULL ? EVENT_NO_TIME : until;
+	weighing->origin = log->age_origin;
 	if (until != EVENT_NO_TIME)
-		decay->origin = Min(decay->origin, until);
+		weighing->origin = Min(weighing->origin, until);
+	weighing->scale = palloc(actions * sizeof(ActionScale));
+	for (int i = 0; i < actions; i++)
+	{
+		const ActionWeights *action = ActionTableGet(log->actions, (int16) i);
+
+		weighing->scale[i].preference = action->preference;
+		weighing->scale[i].low = action->value_low;
+		weighing->scale[i].range = action->value_high - action->value_low;
+	}
 }
 
-static bool
-EventCounts(const Decay *decay, int64 event)
+static inline const ActionScale *
+ScaleOf(const Weighing *weighing, int64 event)
 {
-	return decay->until == EVENT_NO_TIME || decay->log->time == NULL ||
-		decay->log->time[event] < decay->until;
+	const EventLog *log = weighing->log;
+
+	return &weighing->scale[log->action == NULL ? log->implied_action : log->action[event]];
+}
+
+static inline bool
+EventCounts(const Weighing *weighing, int64 event)
+{
+	return weighing->until == EVENT_NO_TIME || weighing->log->time[event] < weighing->until;
 }
 
 /* 2^(-age/half_life).  Differences of far-off times overflow integers, so they are taken in double. */
-static double
-DecayFactor(const Decay *decay, int64 event)
+static inline double
+DecayFactor(const Weighing *weighing, int64 event)
 {
-	TimestampTz time = decay->log->time == NULL ? EVENT_NO_TIME : decay->log->time[event];
+	TimestampTz time = weighing->log->time[event];
 
-	if (isinf(decay->half_life) || time == EVENT_NO_TIME || time >= decay->origin)
+	if (time == EVENT_NO_TIME || time >= weighing->origin)
 		return 1.0;
-	return exp2(((double) time - (double) decay->origin) / decay->half_life);
+	return exp2(((double) time - (double) weighing->origin) / weighing->half_life);
+}
+
+/* EventPreference without its calls. */
+static inline double
+WeighEvent(const Weighing *weighing, int64 event)
+{
+	const ActionScale *scale = ScaleOf(weighing, event);
+
+	/* A scaled value that overflows must not turn a weight of zero into NaN. */
+	if (weighing->log->value == NULL || isnan(scale->low) || scale->preference == 0.0)
+		return scale->preference;
+	return scale->preference * ((weighing->log->value[event] - scale->low) / scale->range);
+}
+
+static inline double
+Decayed(const Weighing *weighing, int64 event, double weight)
+{
+	return weighing->is_decaying ? weight * DecayFactor(weighing, event) : weight;
 }
 
 static void *
@@ -68,34 +131,40 @@ AllocTouched(Touched *touched, MemoryBudget *budget, Size count, Size width)
 
 /* Number of different items among a user's events that count. */
 static int64
-CountPairs(const Decay *decay, int64 from, int64 to)
+CountPairs(const Weighing *weighing, int64 from, int64 to)
 {
-	const EventLog *log = decay->log;
+	const int32 *item = weighing->log->item;
 	int32		last = -1;
 	int64		pairs = 0;
 
+	if (weighing->until == EVENT_NO_TIME)
+	{
+		for (int64 e = from; e + 1 < to; e++)
+			pairs += item[e] != item[e + 1];
+		return pairs + (from < to);
+	}
 	for (int64 e = from; e < to; e++)
 	{
 		EVENTS_POLL(e);
-		if (log->item[e] == last || !EventCounts(decay, e))
+		if (item[e] == last || !EventCounts(weighing, e))
 			continue;
-		last = log->item[e];
+		last = item[e];
 		pairs++;
 	}
 	return pairs;
 }
 
 static void
-CountTouched(Touched *touched, const Decay *decay)
+CountTouched(Touched *touched, const Weighing *weighing)
 {
-	const EventLog *log = decay->log;
+	const EventLog *log = weighing->log;
 
 	touched->start[0] = 0;
 	for (int32 user = 0; user < touched->users; user++)
 	{
-		EVENTS_POLL(user);
+		CHECK_FOR_INTERRUPTS();
 		touched->start[user + 1] = touched->start[user] +
-			CountPairs(decay, log->start[user], log->start[user + 1]);
+			CountPairs(weighing, log->start[user], log->start[user + 1]);
 	}
 }
 
@@ -112,9 +181,9 @@ ReportOverflow(const EventLog *log, int32 user, int32 item)
 
 /* Sum up one user's events, pair by pair, from touched->start[user] on. */
 static void
-SumUser(Touched *touched, const Decay *decay, int32 user)
+SumUser(Touched *touched, const Weighing *weighing, int32 user)
 {
-	const EventLog *log = decay->log;
+	const EventLog *log = weighing->log;
 	int64		pair = touched->start[user] - 1;
 	int32		last = -1;
 	double		sum = 0.0;
@@ -122,7 +191,7 @@ SumUser(Touched *touched, const Decay *decay, int32 user)
 	for (int64 e = log->start[user]; e < log->start[user + 1]; e++)
 	{
 		EVENTS_POLL(e);
-		if (!EventCounts(decay, e))
+		if (!EventCounts(weighing, e))
 			continue;
 		if (log->item[e] != last)
 		{
@@ -131,7 +200,7 @@ SumUser(Touched *touched, const Decay *decay, int32 user)
 			touched->item[++pair] = last;
 			touched->item_users[last]++;
 		}
-		sum += EventPreference(log, e) * DecayFactor(decay, e);
+		sum += Decayed(weighing, e, WeighEvent(weighing, e));
 		/* Negated, so that NaN is caught as well. */
 		if (!(fabs(sum) <= FLT_MAX))
 			ReportOverflow(log, user, last);
@@ -143,14 +212,14 @@ Touched *
 TouchedBuild(const EventLog *log, const TouchedOptions *options, MemoryBudget *budget)
 {
 	Touched    *touched = palloc0(sizeof(Touched));
-	Decay		decay;
+	Weighing	weighing;
 	int64		pairs;
 
-	DecayInit(&decay, log, options->half_life, options->until);
+	WeighingInit(&weighing, log, options->half_life, options->until);
 	touched->users = EventsUsers(log);
 	touched->items = EventsItems(log);
 	touched->start = AllocTouched(touched, budget, (Size) touched->users + 1, sizeof(int64));
-	CountTouched(touched, &decay);
+	CountTouched(touched, &weighing);
 
 	pairs = touched->start[touched->users];
 	touched->item = AllocTouched(touched, budget, pairs, sizeof(int32));
@@ -158,12 +227,13 @@ TouchedBuild(const EventLog *log, const TouchedOptions *options, MemoryBudget *b
 	touched->item_users = AllocTouched(touched, budget, touched->items, sizeof(int32));
 	touched->keep_user = AllocTouched(touched, budget, touched->users, 1);
 	touched->keep_item = AllocTouched(touched, budget, touched->items, 1);
-	memset(touched->item_users, 0, (Size) touched->items * sizeof(int32));
+	BudgetZero(touched->item_users, (Size) touched->items * sizeof(int32));
 	for (int32 user = 0; user < touched->users; user++)
 	{
-		EVENTS_POLL(user);
-		SumUser(touched, &decay, user);
+		CHECK_FOR_INTERRUPTS();
+		SumUser(touched, &weighing, user);
 	}
+	pfree(weighing.scale);
 	return touched;
 }
 
@@ -180,46 +250,81 @@ TouchedFree(Touched *touched, MemoryBudget *budget)
 	pfree(touched);
 }
 
-/* Mark items with enough users; only positive pairs count. */
+/* Mark the items of positive pairs. */
 static void
-FilterItems(Touched *touched, int32 min_item_users)
+KeepPositiveItems(Touched *touched)
 {
 	int64		pairs = touched->start[touched->users];
-	int32	   *users = palloc_extended((Size) Max(touched->items, 1) * sizeof(int32),
-										MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 
+	BudgetZero(touched->keep_item, (Size) touched->items);
 	for (int64 pair = 0; pair < pairs; pair++)
 	{
 		EVENTS_POLL(pair);
-		if (touched->preference[pair] > 0)
-			users[touched->item[pair]]++;
+		touched->keep_item[touched->item[pair]] |= touched->preference[pair] > 0;
+	}
+}
+
+/* Mark items with enough users; only positive pairs count. */
+static void
+KeepItems(Touched *touched, int32 min_item_users)
+{
+	int64		pairs = touched->start[touched->users];
+	int32	   *users = palloc_extended((Size) Max(touched->items, 1) * sizeof(int32),
+										MCXT_ALLOC_HUGE);
+
+	BudgetZero(users, (Size) touched->items * sizeof(int32));
+	for (int64 pair = 0; pair < pairs; pair++)
+	{
+		EVENTS_POLL(pair);
+		users[touched->item[pair]] += touched->preference[pair] > 0;
 	}
 	for (int32 item = 0; item < touched->items; item++)
+	{
+		EVENTS_POLL(item);
 		touched->keep_item[item] = users[item] > 0 && users[item] >= min_item_users;
+	}
 	pfree(users);
 }
 
-static bool
+static inline bool
 IsPositive(const Touched *touched, int64 pair)
 {
 	return touched->preference[pair] > 0 && touched->keep_item[touched->item[pair]];
 }
 
+/* Number of a user's positive pairs; where no item is left out, without asking for each one. */
+static int64
+CountPositive(const Touched *touched, int32 user, bool are_items_kept)
+{
+	int64		to = touched->start[user + 1];
+	int64		items = 0;
+
+	if (are_items_kept)
+	{
+		for (int64 pair = touched->start[user]; pair < to; pair++)
+			items += touched->preference[pair] > 0;
+		return items;
+	}
+	for (int64 pair = touched->start[user]; pair < to; pair++)
+		items += IsPositive(touched, pair);
+	return items;
+}
+
 int64
 PositiveCount(Touched *touched, const PositiveFilter *filter)
 {
-	FilterItems(touched, filter->min_item_users);
+	bool		are_items_kept = filter->min_item_users <= 1;
+
+	if (are_items_kept)
+		KeepPositiveItems(touched);
+	else
+		KeepItems(touched, filter->min_item_users);
 	touched->positive = 0;
 	for (int32 user = 0; user < touched->users; user++)
 	{
-		int64		items = 0;
+		int64		items = CountPositive(touched, user, are_items_kept);
 
-		EVENTS_POLL(user);
-		for (int64 pair = touched->start[user]; pair < touched->start[user + 1]; pair++)
-		{
-			EVENTS_POLL(pair);
-			items += IsPositive(touched, pair);
-		}
+		CHECK_FOR_INTERRUPTS();
 		touched->keep_user[user] = items > 0 && items >= filter->min_user_items;
 		if (touched->keep_user[user])
 			touched->positive += items;
@@ -259,36 +364,66 @@ Confidence(double alpha, double preference)
 	return (float) Max(weight, FLT_MIN);
 }
 
+/* The confidence of a preference that has been seen before is at hand. */
+static inline float
+CachedConfidence(ConfidenceCache *cache, float preference)
+{
+	uint32		bits;
+	CachedPreference *cached;
+
+	memcpy(&bits, &preference, sizeof(bits));
+	cached = &cache->entry[(bits * UINT32_C(0x9e3779b1)) >> (32 - CONFIDENCE_CACHE_BITS)];
+	if (cached->preference != preference)
+	{
+		cached->confidence = Confidence(cache->alpha, preference);
+		cached->preference = preference;
+	}
+	return cached->confidence;
+}
+
+/* Write one user's pairs from "at" on; returns where they end. */
+static int64
+FillUser(const Touched *touched, int32 user, ConfidenceCache *cache, int64 at, int32 *column,
+		 float *weight)
+{
+	for (int64 pair = touched->start[user]; pair < touched->start[user + 1]; pair++)
+	{
+		float		confidence;
+
+		EVENTS_POLL(pair);
+		if (!IsPositive(touched, pair))
+			continue;
+		confidence = CachedConfidence(cache, touched->preference[pair]);
+		cache->are_all_one &= confidence == 1.0f;
+		column[at] = touched->item[pair];
+		if (weight != NULL)
+			weight[at] = confidence;
+		at++;
+	}
+	return at;
+}
+
 bool
 PositiveFill(const Touched *touched, const PositiveFilter *filter, int64 *start, int32 *column,
 			 float *weight)
 {
-	bool		are_all_one = true;
+	ConfidenceCache cache;
 	int64		at = 0;
 
+	/* No positive preference is 0, so that empty entries fit none. */
+	memset(&cache, 0, sizeof(cache));
+	cache.alpha = filter->alpha;
+	cache.are_all_one = true;
 	for (int32 user = 0; user < touched->users; user++)
 	{
-		EVENTS_POLL(user);
+		CHECK_FOR_INTERRUPTS();
 		start[user] = at;
-		for (int64 pair = touched->start[user];
-			 touched->keep_user[user] && pair < touched->start[user + 1]; pair++)
-		{
-			float		confidence;
-
-			EVENTS_POLL(pair);
-			if (!IsPositive(touched, pair))
-				continue;
-			confidence = Confidence(filter->alpha, touched->preference[pair]);
-			are_all_one = are_all_one && confidence == 1.0f;
-			column[at] = touched->item[pair];
-			if (weight != NULL)
-				weight[at] = confidence;
-			at++;
-		}
+		if (touched->keep_user[user])
+			at = FillUser(touched, user, &cache, at, column, weight);
 	}
 	start[touched->users] = at;
 	Assert(at == touched->positive);
-	return are_all_one;
+	return cache.are_all_one;
 }
 
 static void
@@ -311,22 +446,23 @@ CheckPopularity(const EventLog *log, const double *popularity)
 void
 PopularityCompute(const EventLog *log, double half_life, TimestampTz until, double *popularity)
 {
-	Decay		decay;
+	Weighing	weighing;
 
-	DecayInit(&decay, log, half_life, until);
-	memset(popularity, 0, (Size) EventsItems(log) * sizeof(double));
+	WeighingInit(&weighing, log, half_life, until);
+	BudgetZero(popularity, (Size) EventsItems(log) * sizeof(double));
 	for (int64 e = 0; e < log->count; e++)
 	{
-		double		preference;
+		double		weight;
 
 		EVENTS_POLL(e);
-		if (!EventCounts(&decay, e))
+		if (!EventCounts(&weighing, e))
 			continue;
-		preference = EventPreference(log, e);
+		weight = WeighEvent(&weighing, e);
 
 		/* A disliking action stays one even if its value is below the range. */
-		if (preference > 0 && EventWeights(log, e)->preference > 0)
-			popularity[log->item[e]] += preference * DecayFactor(&decay, e);
+		if (weight > 0 && ScaleOf(&weighing, e)->preference > 0)
+			popularity[log->item[e]] += Decayed(&weighing, e, weight);
 	}
+	pfree(weighing.scale);
 	CheckPopularity(log, popularity);
 }
