@@ -135,36 +135,44 @@ COMMENT ON FUNCTION commrec.training_locks() IS
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION commrec.recommend(user_id bigint, k integer DEFAULT 10, model text DEFAULT NULL,
-	exclude_seen boolean DEFAULT true)
+	exclude_seen boolean DEFAULT true, candidates bigint[] DEFAULT NULL, exclude bigint[] DEFAULT NULL,
+	filter text DEFAULT NULL, resurface_after interval DEFAULT NULL, diversity double precision DEFAULT 0,
+	skip integer DEFAULT 0)
 RETURNS TABLE (rank integer, item_id bigint, score real, source text)
-LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 2000
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 500
 AS 'MODULE_PATHNAME', 'commrec_recommend';
 
 CREATE FUNCTION commrec.recommend(user_id uuid, k integer DEFAULT 10, model text DEFAULT NULL,
-	exclude_seen boolean DEFAULT true)
+	exclude_seen boolean DEFAULT true, candidates uuid[] DEFAULT NULL, exclude uuid[] DEFAULT NULL,
+	filter text DEFAULT NULL, resurface_after interval DEFAULT NULL, diversity double precision DEFAULT 0,
+	skip integer DEFAULT 0)
 RETURNS TABLE (rank integer, item_id uuid, score real, source text)
-LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 2000
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 500
 AS 'MODULE_PATHNAME', 'commrec_recommend';
 
 CREATE FUNCTION commrec.recommend(user_id text, k integer DEFAULT 10, model text DEFAULT NULL,
-	exclude_seen boolean DEFAULT true)
+	exclude_seen boolean DEFAULT true, candidates text[] DEFAULT NULL, exclude text[] DEFAULT NULL,
+	filter text DEFAULT NULL, resurface_after interval DEFAULT NULL, diversity double precision DEFAULT 0,
+	skip integer DEFAULT 0)
 RETURNS TABLE (rank integer, item_id text, score real, source text)
-LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 2000
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 500
 AS 'MODULE_PATHNAME', 'commrec_recommend';
 
-COMMENT ON FUNCTION commrec.recommend(bigint, integer, text, boolean) IS
-'The k best items for a user, by inner product of embeddings (source "model"), then by decayed popularity (source "popular"): min(k, eligible items) rows, ties broken by id. Items already seen are left out unless exclude_seen is false; disliked ones always. Unknown users get popular items; a NULL user no rows; a NULL k is 10, a NULL model the default one. k below 1: 22023; unknown model: 42704; no USAGE on its schema: 42501; never trained: 55000; ids of another type: 42804. Objective of the training: Rendle et al., Revisiting the performance of iALS on item recommendation benchmarks, 2021.';
-COMMENT ON FUNCTION commrec.recommend(uuid, integer, text, boolean) IS
-'The same as commrec.recommend(bigint, integer, text, boolean), for models whose users and items have uuids.';
-COMMENT ON FUNCTION commrec.recommend(text, integer, text, boolean) IS
-'The same as commrec.recommend(bigint, integer, text, boolean), for every model: ids are given and returned as text. Text that is no id of the model''s type: 22P02.';
+COMMENT ON FUNCTION commrec.recommend(bigint, integer, text, boolean, bigint[], bigint[], text, interval, double precision, integer) IS
+'The k best items for a user, by inner product of embeddings (source "model"), then by decayed popularity (source "popular"): min(k, eligible items) rows, exactly the best ones, ties broken by id. Items already seen are left out unless exclude_seen is false; with resurface_after those last touched longer ago than that come back; disliked ones never do. candidates: only these items; exclude: not these; filter: only items that pass the filter of this name, see commrec.create_filter(); ids that the model does not know are passed over. diversity (0 to 1): how much likeness to what is already listed counts against an item (maximal marginal relevance over the 200 best: Carbonell & Goldstein 1998). skip: rows left out before the first; ranks go on counting, so that the second page is skip => k. Unknown users get popular items; a NULL user no rows; a NULL k is 10, a NULL model the default one, any other NULL as if not given. k below 1, negative skip or resurface_after, diversity outside 0 .. 1: 22023; unknown model or filter: 42704; no USAGE on the model''s schema: 42501; never trained, a filter not yet evaluated for the version, or resurface_after without times: 55000; ids of another type: 42804. Objective of the training: Rendle et al., Revisiting the performance of iALS on item recommendation benchmarks, 2021.';
+COMMENT ON FUNCTION commrec.recommend(uuid, integer, text, boolean, uuid[], uuid[], text, interval, double precision, integer) IS
+'The same as commrec.recommend(bigint, ...), for models whose users and items have uuids.';
+COMMENT ON FUNCTION commrec.recommend(text, integer, text, boolean, text[], text[], text, interval, double precision, integer) IS
+'The same as commrec.recommend(bigint, ...), for every model: ids are given and returned as text. Text that is no id of the model''s type: 22P02.';
 
-CREATE FUNCTION commrec.recommend_typed(model text, user_id "any", k integer, exclude_seen boolean)
+CREATE FUNCTION commrec.recommend_typed(model text, user_id "any", k integer, exclude_seen boolean,
+	candidates "any" DEFAULT NULL, exclude "any" DEFAULT NULL, filter text DEFAULT NULL,
+	resurface_after interval DEFAULT NULL, diversity double precision DEFAULT 0, skip integer DEFAULT 0)
 RETURNS SETOF record
-LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 2000
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 500
 AS 'MODULE_PATHNAME', 'commrec_recommend_typed';
-COMMENT ON FUNCTION commrec.recommend_typed(text, "any", integer, boolean) IS
-'What the function "recommend" of a model''s schema calls: as commrec.recommend(), with the caller''s column definition list (rank integer, item_id ..., score real, source text).';
+COMMENT ON FUNCTION commrec.recommend_typed(text, "any", integer, boolean, "any", "any", text, interval, double precision, integer) IS
+'What the function "recommend" of a model''s schema calls: as commrec.recommend(), with arrays of the model''s item type and the caller''s column definition list (rank integer, item_id ..., score real, source text).';
 
 CREATE FUNCTION commrec.similar_items(item_id bigint, k integer DEFAULT 10, model text DEFAULT NULL)
 RETURNS TABLE (rank integer, item_id bigint, similarity real)
@@ -653,6 +661,29 @@ BEGIN
 			PRIMARY KEY (version, block)) WITH (toast_tuple_target = 8160);
 		ALTER TABLE %1$I.item_block ALTER COLUMN codes SET STORAGE PLAIN;
 
+		CREATE TABLE %1$I.item_filter (
+			filter text COLLATE "C" PRIMARY KEY,
+			items text NOT NULL,
+			items_oid oid NOT NULL,
+			filter_oid oid NOT NULL,
+			item_column name NOT NULL,
+			predicate text NOT NULL,
+			search_path text NOT NULL,
+			refreshed_at timestamptz NOT NULL);
+
+		CREATE TABLE %1$I.item_filter_member (
+			filter text COLLATE "C",
+			item_id %3$s,
+			PRIMARY KEY (filter, item_id));
+
+		CREATE TABLE %1$I.item_filter_piece (
+			filter text COLLATE "C",
+			version integer,
+			piece integer,
+			items bytea NOT NULL,
+			PRIMARY KEY (filter, version, piece)) WITH (toast_tuple_target = 8160);
+		ALTER TABLE %1$I.item_filter_piece ALTER COLUMN items SET STORAGE PLAIN;
+
 		CREATE TABLE %1$I.item_spread (
 			item_id %3$s PRIMARY KEY,
 			reach bigint NOT NULL,
@@ -785,6 +816,23 @@ BEGIN
 			('item_block', 'items', 'items in the block'),
 			('item_block', 'max_norm', 'largest norm in the block'),
 			('item_block', 'codes', 'quantised embeddings with their scale and error bound'),
+			('item_filter', NULL, 'Filters for recommend(filter => ...), see commrec.create_filter()'),
+			('item_filter', 'filter', 'name of the filter'),
+			('item_filter', 'items', 'table or view that the predicate is about, as last seen'),
+			('item_filter', 'items_oid', 'its oid, followed through renames while filter_oid is this table''s oid'),
+			('item_filter', 'filter_oid', 'oid of this table when the row was written; another one: restored'),
+			('item_filter', 'item_column', 'its column of item ids'),
+			('item_filter', 'predicate', 'condition that an item must meet'),
+			('item_filter', 'search_path', 'in force while it is evaluated'),
+			('item_filter', 'refreshed_at', 'when it was last evaluated'),
+			('item_filter_member', NULL, 'Items that passed a filter when it was last evaluated'),
+			('item_filter_member', 'filter', 'name of the filter'),
+			('item_filter_member', 'item_id', 'item'),
+			('item_filter_piece', NULL, 'The same, packed for serving; never edited'),
+			('item_filter_piece', 'filter', 'name of the filter'),
+			('item_filter_piece', 'version', 'version whose item numbers are meant'),
+			('item_filter_piece', 'piece', 'number of the piece, from 0: 63488 item numbers each'),
+			('item_filter_piece', 'items', 'one bit for each item number'),
 			('item_spread', NULL, 'How much knowledge each item passes on per user it reaches'),
 			('item_spread', 'item_id', 'item j'),
 			('item_spread', 'reach', 'R_j: distinct users reached'),
@@ -860,9 +908,13 @@ BEGIN
 	wide_type := replace(user_argument, 'int4', 'int8');
 	FOR entry IN
 		SELECT f.signature, f.result, f.body, f.words FROM (VALUES
-			(format('recommend(user_id %s, k integer DEFAULT 10, exclude_seen boolean DEFAULT true)', user_argument),
+			(format('recommend(user_id %s, k integer DEFAULT 10, exclude_seen boolean DEFAULT true, '
+				'candidates %s[] DEFAULT NULL, exclude %2$s[] DEFAULT NULL, filter text DEFAULT NULL, '
+				'resurface_after interval DEFAULT NULL, diversity double precision DEFAULT 0, skip integer DEFAULT 0)',
+				user_argument, item_argument),
 			 format('TABLE (rank integer, item_id %s, score real, source text)', item_type),
-			 format('SELECT r.rank, r.item_id, r.score, r.source FROM commrec.recommend_typed(%L::pg_catalog.text, $1, $2, $3) '
+			 format('SELECT r.rank, r.item_id, r.score, r.source FROM commrec.recommend_typed('
+				'%L::pg_catalog.text, $1, $2, $3, $4, $5, $6, $7, $8, $9) '
 				'AS r (rank pg_catalog.int4, item_id %s, score pg_catalog.float4, source pg_catalog.text)', config.model, item_type),
 			 'The k best items for a user; see commrec.recommend().'),
 			(format('similar_items(item_id %s, k integer DEFAULT 10)', item_argument),
@@ -1363,7 +1415,8 @@ BEGIN
 	FROM pg_class AS c
 	WHERE c.relnamespace = namespace AND c.relkind = 'r'
 		AND c.relname IN ('commrec_model', 'action', 'version', 'epoch', 'user_embedding', 'item_embedding',
-			'item_block', 'item_spread', 'spread_factor', 'user_activity', 'evaluation', 'metric');
+			'item_block', 'item_filter', 'item_filter_member', 'item_filter_piece', 'item_spread', 'spread_factor',
+			'user_activity', 'evaluation', 'metric');
 	IF functions IS NOT NULL THEN
 		EXECUTE format('DROP FUNCTION %s %s', functions, behaviour);
 	END IF;
@@ -1602,6 +1655,283 @@ AS $$
 $$;
 COMMENT ON FUNCTION commrec.objective(text, timestamptz, timestamptz, double precision, double precision, text) IS
 'The objective of the community over the buckets that start at or after since and before until (NULL: open): spread is the sum of K(t,i), satisfaction the sum of S_i = sum of s(t,i), value is spread + lambda * satisfaction with the formula "reward", and spread - lambda * satisfaction, as the method was first written, with "seed". users: those with events in these buckets; users_below: those of them whose S_i is less than min_satisfaction (theta; NULL: not asked). Users without any signal have no S_i and are not counted as below. A NULL model is the default one, a NULL lambda 1, a NULL formula "reward". Unknown formula, lambda not finite, min_satisfaction NaN: 22023; infinite time: 22008; no time column or never trained: 55000; unknown model: 42704; no USAGE on its schema, or no SELECT on its table user_activity: 42501.';
+
+-- ---------------------------------------------------------------------------
+-- Filters: which items may be recommended
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION commrec.pack_items(piece integer, item_nos integer[]) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'commrec_pack_items';
+COMMENT ON FUNCTION commrec.pack_items(integer, integer[]) IS
+'Item numbers of one piece, 63488 to each, as the bits that filters are kept in. A NULL array: none of them. NULL piece: NULL; a number that belongs to another piece: 22023.';
+
+CREATE FUNCTION commrec.pack_filter(schema_name name, filter text, only_version integer) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format($sql$
+		DELETE FROM %1$I.item_filter_piece AS p WHERE p.filter = $1 AND p.version = coalesce($2, p.version)
+	$sql$, schema_name) USING filter, only_version;
+	EXECUTE format($sql$
+		INSERT INTO %1$I.item_filter_piece (filter, version, piece, items)
+		SELECT $1, v.version, p.piece, commrec.pack_items(p.piece, m.item_nos)
+		FROM %1$I.version AS v
+			CROSS JOIN LATERAL generate_series(0, ((greatest(v.items, 1) - 1) / 63488)::integer) AS p (piece)
+			LEFT JOIN (
+				SELECT e.version, e.item_no / 63488 AS piece, array_agg(e.item_no) AS item_nos
+				FROM %1$I.item_filter_member AS f JOIN %1$I.item_embedding AS e ON e.item_id = f.item_id
+				WHERE f.filter = $1
+				GROUP BY 1, 2) AS m ON m.version = v.version AND m.piece = p.piece
+		WHERE v.version = coalesce($2, v.version)
+			AND EXISTS (SELECT FROM %1$I.item_embedding AS e WHERE e.version = v.version)
+	$sql$, schema_name) USING filter, only_version;
+END
+$$;
+COMMENT ON FUNCTION commrec.pack_filter(name, text, integer) IS
+'Packs the members of a filter for serving, for one version or, with NULL, for all that have data.';
+
+CREATE FUNCTION commrec.evaluate_filter(schema_name name, filter text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	entry record;
+	source oid;
+	item_type regtype;
+	query text;
+	probe refcursor;
+	passing bigint;
+BEGIN
+	EXECUTE format('SELECT f.*, m.item_type FROM %1$I.item_filter AS f, %1$I.commrec_model AS m WHERE f.filter = $1', schema_name)
+	INTO STRICT entry USING filter;
+	-- By oid, so that a renamed relation is found, unless the model was restored elsewhere.
+	SELECT c.oid INTO source FROM pg_class AS c
+	WHERE c.oid = entry.items_oid AND entry.filter_oid = to_regclass(format('%I.item_filter', schema_name));
+	source := coalesce(source, to_regclass(entry.items));
+	IF source IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_table',
+			MESSAGE = format('relation %s of filter "%s" does not exist', entry.items, filter),
+			HINT = 'Drop the filter with commrec.drop_filter() and create it anew.';
+	END IF;
+	item_type := commrec.source_id_type(source, entry.item_column);
+	IF item_type <> entry.item_type THEN
+		RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
+			MESSAGE = format('column "%s" of %s has type %s, but items of the model have type %s', entry.item_column,
+				commrec.relation_name(source), item_type, entry.item_type),
+			HINT = 'Cast the column in a view and create the filter over the view.';
+	END IF;
+	-- The line break ends a comment that the predicate may end with.
+	query := format(E'SELECT items.%I::pg_catalog.%I AS item_id FROM %s AS items WHERE (%s\n) AND items.%I IS NOT NULL',
+		entry.item_column, (SELECT t.typname FROM pg_type AS t WHERE t.oid = item_type), commrec.relation_name(source),
+		entry.predicate, entry.item_column);
+	EXECUTE format('DELETE FROM %I.item_filter_member AS m WHERE m.filter = $1', schema_name) USING filter;
+
+	PERFORM set_config('search_path', entry.search_path, true);
+	-- A cursor takes one query only: a predicate cannot bring statements of its own.
+	OPEN probe FOR EXECUTE query;
+	CLOSE probe;
+	EXECUTE pg_catalog.format('INSERT INTO %I.item_filter_member (filter, item_id) SELECT DISTINCT $1::pg_catalog.text, q.item_id '
+		'FROM (%s) AS q ON CONFLICT DO NOTHING', schema_name, query)
+	USING filter;
+	GET DIAGNOSTICS passing = ROW_COUNT;
+	PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+
+	EXECUTE format('UPDATE %I.item_filter AS f SET refreshed_at = now(), items = $2, items_oid = $3, filter_oid = f.tableoid '
+		'WHERE f.filter = $1', schema_name) USING filter, commrec.relation_name(source), source;
+	RETURN passing;
+END
+$$;
+COMMENT ON FUNCTION commrec.evaluate_filter(name, text) IS
+'Evaluates the predicate of a filter as the caller, under the search_path that it was created with, and keeps the items that pass; returns their number. An error of the predicate is raised as it is.';
+
+CREATE FUNCTION commrec.require_filter(schema_name name, model text, filter text) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	is_known boolean;
+BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.item_filter AS f WHERE f.filter = $1)', schema_name)
+	INTO is_known USING filter;
+	IF filter IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'filter must not be null',
+			HINT = 'Give the name of a filter.';
+	ELSIF NOT is_known THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+			MESSAGE = format('model "%s" has no filter "%s"', model, filter),
+			HINT = format('SELECT * FROM commrec.filters(%L) lists those that there are.', model);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION commrec.require_filter(name, text, text) IS
+'Raises 42704 unless the model has a filter of this name, 22004 for NULL.';
+
+CREATE FUNCTION commrec.filter_column(schema_name name, items oid, item_column name) RETURNS name
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found_column name := item_column;
+BEGIN
+	IF found_column IS NULL THEN
+		EXECUTE format('SELECT a.attname FROM %I.commrec_model AS m JOIN pg_attribute AS a ON a.attname = m.item_column '
+			'WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped', schema_name)
+		INTO found_column USING items;
+	END IF;
+	IF found_column IS NULL THEN
+		SELECT a.attname INTO found_column
+		FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+		WHERE i.indrelid = items AND i.indisprimary AND i.indnkeyatts = 1;
+	END IF;
+	IF found_column IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_column',
+			MESSAGE = format('it is not clear which column of %s holds the ids of items', commrec.relation_name(items)),
+			HINT = 'Name it with item_column => ....';
+	END IF;
+	RETURN found_column;
+END
+$$;
+COMMENT ON FUNCTION commrec.filter_column(name, oid, name) IS
+'The column of item ids: the one given, else the one called as in the events, else the primary key; otherwise 42703.';
+
+CREATE FUNCTION commrec.create_filter(model text, filter text, items regclass, predicate text,
+	item_column name DEFAULT NULL, search_path text DEFAULT pg_catalog.current_setting('search_path'))
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE COST 100000
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	schema_name name;
+	passing bigint;
+BEGIN
+	PERFORM commrec.require_owner(model);
+	PERFORM commrec.lock_model(model);
+	SELECT n.nspname INTO schema_name FROM pg_namespace AS n WHERE n.oid = commrec.require_owner(model);
+	IF num_nulls(filter, items, predicate) > 0 THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+			MESSAGE = format('%s must not be null', CASE WHEN filter IS NULL THEN 'filter'
+				WHEN items IS NULL THEN 'items' ELSE 'predicate' END),
+			HINT = 'A filter has a name, a table or view of items, and a condition over its columns.';
+	ELSIF octet_length(filter) NOT BETWEEN 1 AND 1024 THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'the name of a filter must have between 1 and 1024 bytes',
+			HINT = 'Choose a name such as published.';
+	ELSIF commrec.relation_name(items) IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_table',
+			MESSAGE = format('relation %s does not exist', items::oid), HINT = 'Give the name of a table or view.';
+	END IF;
+	BEGIN
+		EXECUTE format('INSERT INTO %I.item_filter VALUES ($1, $2, $3, %L::regclass, $4, $5, $6, now())',
+			schema_name, format('%I.item_filter', schema_name))
+		USING filter, commrec.relation_name(items), items::oid,
+			commrec.filter_column(schema_name, items, item_column), predicate, search_path;
+	EXCEPTION WHEN unique_violation THEN
+		RAISE EXCEPTION USING ERRCODE = 'duplicate_object',
+			MESSAGE = format('model "%s" has a filter "%s" already', model, filter),
+			HINT = 'Drop it with commrec.drop_filter(), or choose another name.';
+	END;
+	passing := commrec.evaluate_filter(schema_name, filter);
+	PERFORM commrec.pack_filter(schema_name, filter, NULL);
+	RETURN passing;
+END
+$$;
+COMMENT ON FUNCTION commrec.create_filter(text, text, regclass, text, name, text) IS
+'Makes a filter for recommend(filter => ...): the items for which the predicate, an SQL condition over the columns of a table or view of items (alias items), is true. Returns how many pass. item_column: where the item''s id is; NULL: the column called as in the events, else the primary key. The predicate is evaluated now, by commrec.refresh_filter() and by every training, as who calls, under the search_path given here; recommend() sees the result of the last time. Caller must be owner of the model (42501). NULL model, filter, items or predicate: 22004; unknown model: 42704; filter exists: 42710; empty or long name: 22023; no such column: 42703; ids of another type: 42804; more than one query in the predicate: 42P11; what the predicate raises is raised.';
+
+CREATE FUNCTION commrec.refresh_filter(model text, filter text DEFAULT NULL)
+RETURNS TABLE (refreshed text, items bigint)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE ROWS 10 COST 100000
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	schema_name name;
+BEGIN
+	PERFORM commrec.require_owner(model);
+	PERFORM commrec.lock_model(model);
+	SELECT n.nspname INTO schema_name FROM pg_namespace AS n WHERE n.oid = commrec.require_owner(model);
+	IF filter IS NOT NULL THEN
+		PERFORM commrec.require_filter(schema_name, model, filter);
+	END IF;
+	FOR refreshed IN EXECUTE format('SELECT f.filter FROM %I.item_filter AS f WHERE f.filter = coalesce($1, f.filter) ORDER BY 1',
+		schema_name) USING filter
+	LOOP
+		items := commrec.evaluate_filter(schema_name, refreshed);
+		PERFORM commrec.pack_filter(schema_name, refreshed, NULL);
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION commrec.refresh_filter(text, text) IS
+'Evaluates the predicate of a filter anew, or of all filters of the model (NULL), as the caller, who must be owner of the model (42501); waits for a training of it to end. Returns how many items pass each. Unknown model or filter: 42704; NULL model: 22004; what the predicate raises is raised.';
+
+CREATE FUNCTION commrec.drop_filter(model text, filter text) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE COST 10000
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	schema_name name;
+	relation text;
+BEGIN
+	PERFORM commrec.require_owner(model);
+	PERFORM commrec.lock_model(model);
+	SELECT n.nspname INTO schema_name FROM pg_namespace AS n WHERE n.oid = commrec.require_owner(model);
+	PERFORM commrec.require_filter(schema_name, model, filter);
+	FOREACH relation IN ARRAY '{item_filter_piece,item_filter_member,item_filter}'::text[] LOOP
+		EXECUTE format('DELETE FROM %I.%I AS t WHERE t.filter = $1', schema_name, relation) USING filter;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION commrec.drop_filter(text, text) IS
+'Drops a filter of a model, of which the caller must be owner (42501). Unknown model or filter: 42704; NULL model or filter: 22004.';
+
+CREATE FUNCTION commrec.filters(model text DEFAULT NULL)
+RETURNS TABLE (filter text, source text, item_column name, predicate text, items bigint, refreshed_at timestamptz)
+LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10 COST 10000
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	schema_name name := (SELECT n.nspname FROM pg_namespace AS n WHERE n.oid = commrec.model_schema(model));
+BEGIN
+	IF NOT coalesce(commrec.is_as_made(to_regclass(format('%I.item_filter', schema_name)),
+			'{filter text,items text,item_column name,predicate text,refreshed_at timestamp with time zone}')
+		AND commrec.is_as_made(to_regclass(format('%I.item_filter_member', schema_name)), '{filter text}'), false) THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('the filters of model "%s" cannot be read', schema_name),
+			HINT = 'Ask its owner for SELECT on item_filter and item_filter_member; they must be as commrec made them.';
+	END IF;
+	RETURN QUERY EXECUTE format('SELECT f.filter, f.items, f.item_column, f.predicate, '
+		'(SELECT count(*) FROM %1$I.item_filter_member AS m WHERE m.filter = f.filter), f.refreshed_at '
+		'FROM %1$I.item_filter AS f ORDER BY f.filter', schema_name);
+END
+$$;
+COMMENT ON FUNCTION commrec.filters(text) IS
+'The filters of a model, with the number of items that passed when they were last evaluated. The caller needs SELECT on item_filter and item_filter_member in the model''s schema (55000). Unknown model: 42704; no USAGE on its schema: 42501.';
+
+CREATE FUNCTION commrec.publish_filters(schema_name name, version integer) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	filter text;
+	passing bigint;
+BEGIN
+	FOR filter IN EXECUTE format('SELECT f.filter FROM %I.item_filter AS f ORDER BY 1', schema_name) LOOP
+		BEGIN
+			passing := commrec.evaluate_filter(schema_name, filter);
+			PERFORM commrec.pack_filter(schema_name, filter, NULL);
+		EXCEPTION WHEN OTHERS THEN
+			RAISE WARNING USING ERRCODE = SQLSTATE,
+				MESSAGE = format('filter "%s" keeps the items that it had, because it cannot be evaluated: %s', filter, SQLERRM),
+				HINT = 'Correct what it needs and call commrec.refresh_filter(), or drop it with commrec.drop_filter().';
+			PERFORM commrec.pack_filter(schema_name, filter, version);
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION commrec.publish_filters(name, integer) IS
+'Evaluates all filters of a model for a version just published. One that fails keeps the items that it had, with a WARNING: a broken predicate must not stop a training.';
 
 -- ---------------------------------------------------------------------------
 -- Packed models: training inside a query
@@ -1984,6 +2314,14 @@ REVOKE EXECUTE ON FUNCTION
 	commrec.create_model(text, regclass, name, name, name, name, name, text, jsonb, interval, name, text),
 	commrec.alter_model(text, jsonb, text, interval, regclass, name, name, name, name, name, text, text),
 	commrec.drop_model(text, boolean),
+	commrec.create_filter(text, text, regclass, text, name, text),
+	commrec.refresh_filter(text, text),
+	commrec.drop_filter(text, text),
+	commrec.pack_filter(name, text, integer),
+	commrec.evaluate_filter(name, text),
+	commrec.require_filter(name, text, text),
+	commrec.filter_column(name, oid, name),
+	commrec.publish_filters(name, integer),
 	commrec.train(text, jsonb, integer, boolean, boolean, boolean, boolean),
 	commrec.evaluate(text, integer, timestamptz, regclass, integer[], text[], regclass, boolean, text, double precision, jsonb, integer, integer, double precision, integer, integer, boolean, boolean),
 	commrec.deploy(text, integer),

@@ -280,7 +280,7 @@ SELECT types_damage(what || ' seen', format('UPDATE types_3_3.user_embedding SET
 	'SELECT count(*) FROM commrec.recommend(-2)') FROM (VALUES
 	(1, 'empty', $$''$$), (2, 'truncated', 'substring(seen FROM 1 FOR length(seen) - 1)'), (3, 'wrong magic', 'set_byte(seen, 0, 0)'),
 	(4, 'newer format', 'set_byte(seen, 4, 9)'), (5, 'unsorted', 'substring(seen FROM 1 FOR 12) || substring(seen FROM 17) || substring(seen FROM 13 FOR 4)'),
-	(6, 'unknown item', 'set_byte(seen, length(seen) - 1, 127)'), (7, 'wrong count', 'set_byte(seen, 8, get_byte(seen, 8) + 1)')) d (n, what, value) ORDER BY n;
+	(6, 'unknown item', 'set_byte(seen, 11 + 4 * get_byte(seen, 8), 127)'), (7, 'wrong count', 'set_byte(seen, 8, get_byte(seen, 8) + 1)')) d (n, what, value) ORDER BY n;
 SELECT types_damage(what || ' block', 'UPDATE types_3_3.item_block SET codes = ' || value,
 	'SELECT count(*) FROM commrec.recommend(-2)') FROM (VALUES
 	(1, 'empty', $$''$$), (2, 'truncated', 'substring(codes FROM 1 FOR length(codes) - 1)'), (3, 'wrong magic', 'set_byte(codes, 0, 0)'),

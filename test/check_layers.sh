@@ -19,7 +19,7 @@ FILE_LINES_MAX=999
 LAYERS="core common store train serve sql"
 CORE_HEADERS="assert.h complex.h ctype.h errno.h fenv.h float.h inttypes.h iso646.h limits.h math.h
 	stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h
-	string.h tgmath.h cblas.h lapacke.h"
+	string.h tgmath.h cblas.h immintrin.h lapacke.h"
 
 # What the core may not call, for the state that it keeps or the answers that it varies.
 IMPURE="malloc|calloc|realloc|reallocarray|free|aligned_alloc|posix_memalign|memalign|alloca|strdup"

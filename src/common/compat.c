@@ -30,14 +30,12 @@ CommrecInitSRF(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("materialize mode required, but it is not allowed in this context")));
 
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-	{
-		if (rsinfo->expectedDesc == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("a column definition list is required for functions returning \"record\"")));
-		tupdesc = rsinfo->expectedDesc;
-	}
+	/* The executor has usually worked it out already, and checks ours against it. */
+	tupdesc = rsinfo->expectedDesc;
+	if (tupdesc == NULL && get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a column definition list is required for functions returning \"record\"")));
 	/* Of all that was allocated, only this copy is freed before the query ends. */
 	old_context = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
 	tupdesc = CreateTupleDescCopy(tupdesc);

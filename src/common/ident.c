@@ -16,10 +16,11 @@
 
 #include "common/ident.h"
 
-bool
-IdKindFromType(Oid type, IdKind *kind)
+/* The kind of a type that is no domain. */
+static bool
+KindOfBaseType(Oid type, IdKind *kind)
 {
-	switch (getBaseType(type))
+	switch (type)
 	{
 		case INT2OID:
 			*kind = ID_INT2;
@@ -40,6 +41,13 @@ IdKindFromType(Oid type, IdKind *kind)
 		default:
 			return false;
 	}
+}
+
+/* Only domains cost a look into the catalog. */
+bool
+IdKindFromType(Oid type, IdKind *kind)
+{
+	return KindOfBaseType(type, kind) || KindOfBaseType(getBaseType(type), kind);
 }
 
 Oid

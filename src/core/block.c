@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "core/block.h"
+#include "core/block_kernels.h"
 #include "core/bytes.h"
 #include "core/vector.h"
 
@@ -269,97 +270,83 @@ cr_block_is_hopeless(const CrBlockQuery *query, float max_norm, float threshold)
 }
 
 /*
- * The smallest sum q.c whose item may reach the threshold, as double; NaN or
- * -infinity where nothing can be said.
- *
- * score <= sq*s*(q.c) + slack, the slack being the bound of block.h and
- * dot_slack.  Each operation here errs by at most half a DBL_EPSILON of its
- * result (sq*s is exact: 48 bits); 2^-40 of every result is thousands of times
- * that.
+ * score <= sq*s*(q.c) + slack and >= sq*s*(q.c) - slack, the slack being the
+ * bound of block.h and dot_slack.  Each operation here errs by at most half a
+ * DBL_EPSILON of its result (sq*s is exact: 48 bits); MARGIN of every result is
+ * thousands of times that.
  */
-static double
-least_sum(const CrBlockQuery *query, const CrBlockHeader *header, float threshold)
+#define MARGIN	0x1p-40
+
+void
+cr_block_bound(const CrBlockQuery *query, const CrBlockHeader *header, CrBlockBound *bound)
 {
-	const double margin = 0x1p-40;
 	double		size = (double) query->norm * header->max_norm;
 	double		slack;
-	double		least;
 
+	bound->unit = (double) query->scale * header->scale;
+	bound->slack = INFINITY;
 	if (may_overflow(size))
-		return -INFINITY;
+		return;
 	slack = (double) query->norm * header->error +
 		(double) query->error * ((double) header->max_norm + header->error) +
 		dot_slack(size, query->dims);
-	least = (threshold - slack * (1.0 + margin)) / ((double) query->scale * header->scale);
-	return least * (1.0 - copysign(margin, least));
+	bound->slack = slack * (1.0 + MARGIN);
 }
 
-/*
- * sums[j] += c0*q0 + c1*q1 for one pair of dimensions.  The two codes of an
- * item come as one 16-bit word and are widened within it: compilers vectorise
- * this over the items even for the oldest x86-64, into 16-bit multiplications.
- */
-static void
-add_pair(const uint8_t *codes, const int16_t *query_pair, int32_t items, int32_t *restrict sums)
+float
+cr_block_highest(const CrBlockBound *bound, int32_t sum)
 {
-	int16_t		q0 = query_pair[0];
-	int16_t		q1 = query_pair[1];
+	double		score = bound->unit * sum;
 
-	for (int32_t j = 0; j < items; j++)
+	/* Much wider than the rounding to float, which is 2^-24 of the result or half of 2^-149. */
+	return (float) (score + bound->slack + (fabs(score) + bound->slack) * 0x1p-22 + 0x1p-148);
+}
+
+float
+cr_block_lowest(const CrBlockBound *bound, int32_t sum)
+{
+	return -cr_block_highest(bound, -sum);
+}
+
+/* INT32_MIN, which every sum reaches, where nothing can be said. */
+int64_t
+cr_block_least_sum(const CrBlockBound *bound, float threshold)
+{
+	double		least;
+
+	if (isinf(bound->slack))
+		return INT32_MIN;
+	least = (threshold - bound->slack) / bound->unit;
+	least -= fabs(least) * MARGIN;
+	if (least > (double) INT32_MAX)
+		return (int64_t) INT32_MAX + 1;
+	/* A NaN fails here, too. */
+	return least > (double) INT32_MIN ? (int64_t) ceil(least) : INT32_MIN;
+}
+
+static const CrBlockKernels *
+kernels_of(CrSimd simd)
+{
+	switch (simd)
 	{
-		uint16_t	word = cr_load_u16(codes + 2 * j);
-		int16_t		c0 = (int16_t) ((int16_t) (uint16_t) (word << 8) >> 8);
-		int16_t		c1 = (int16_t) ((int16_t) word >> 8);
-
-		sums[j] += c0 * q0 + c1 * q1;
+		case CR_SIMD_AVX512:
+			return &cr_block_kernels_avx512;
+		case CR_SIMD_AVX2:
+			return &cr_block_kernels_avx2;
+		case CR_SIMD_PORTABLE:
+			break;
 	}
-}
-
-/* Hardly any block has a candidate, and this vectorises where select_sums cannot. */
-static int
-any_reaches(const int32_t *sums, int32_t items, int32_t least)
-{
-	int			reached = 0;
-
-	for (int32_t j = 0; j < items; j++)
-		reached |= sums[j] >= least;
-	return reached;
-}
-
-/* Offsets of the sums that reach "least", ascending.  Branchless: hits are scattered. */
-static int32_t
-select_sums(const int32_t *sums, int32_t items, int32_t least, int16_t *candidates)
-{
-	int32_t		count = 0;
-
-	for (int32_t j = 0; j < items; j++)
-	{
-		candidates[count] = (int16_t) j;
-		count += sums[j] >= least;
-	}
-	return count;
+	return &cr_block_kernels_portable;
 }
 
 int32_t
-cr_block_candidates(const CrBlockQuery *query, const CrBlockHeader *header, const uint8_t *bytes,
-					float threshold, int32_t *sums, int16_t *candidates)
+cr_block_candidates(CrSimd simd, const CrBlockQuery *query, const CrBlockHeader *header,
+					const uint8_t *bytes, int64_t least, int32_t *sums, int16_t *candidates)
 {
-	double		least = least_sum(query, header, threshold);
-	size_t		pair_bytes = 2 * (size_t) header->items;
-	int32_t		pairs = (header->dims + 1) / 2;
-	int32_t		least_code_sum;
+	const CrBlockKernels *kernels = kernels_of(simd);
 
-	memset(sums, 0, sizeof(int32_t) * (size_t) header->items);
-	/* Every sum reaches this; a NaN ends up here too. */
-	if (!(least > (double) INT32_MIN))
-		return select_sums(sums, header->items, INT32_MIN, candidates);
-	if (least > (double) INT32_MAX)
+	if (least > INT32_MAX)
 		return 0;
-	for (int32_t p = 0; p < pairs; p++)
-		add_pair(bytes + CR_BLOCK_HEADER + (size_t) p * pair_bytes, query->codes + 2 * p,
-				 header->items, sums);
-	least_code_sum = (int32_t) ceil(least);
-	if (!any_reaches(sums, header->items, least_code_sum))
-		return 0;
-	return select_sums(sums, header->items, least_code_sum, candidates);
+	kernels->sum(bytes + CR_BLOCK_HEADER, query->codes, (header->dims + 1) / 2, header->items, sums);
+	return kernels->select(sums, header->items, (int32_t) least, candidates);
 }

@@ -23,7 +23,7 @@
  * With q the query's int16 code and sq its scale, eq an upper bound of |x - sq*q|:
  *	|x.y - sq*s*(q.c)| <= |x| * error + eq * (max_norm + error)
  * (x.y - xq.yq = x.(y - yq) + (x - xq).yq, then Cauchy-Schwarz).  q.c fits
- * int32: 127 * 16000 * 513 < 2^31.
+ * int32: 128 * 16000 * 1024 < 2^31.  doc/exact-topk.md has the proof in full.
  */
 #ifndef CR_BLOCK_H
 #define CR_BLOCK_H
@@ -31,6 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/simd.h"
 #include "core/status.h"
 
 #define CR_BLOCK_HEADER		28
@@ -86,12 +87,33 @@ extern void cr_block_query(const float *vector, int32_t dims, CrBlockQuery *quer
 extern int	cr_block_is_hopeless(const CrBlockQuery *query, float max_norm, float threshold);
 
 /*
- * Offsets within the block (ascending) of the items whose score may reach the
- * threshold; the answer never leaves one out that does.  Returns their number.
- * "sums" is scratch for CR_BLOCK_ITEMS_MAX int32.
+ * What the sum q.c of an item says about its score: |cr_dot(x, y) - unit*sum|
+ * is at most "slack", which is infinite where nothing can be said.
  */
-extern int32_t cr_block_candidates(const CrBlockQuery *query, const CrBlockHeader *header,
-								   const uint8_t *bytes, float threshold, int32_t *sums,
-								   int16_t *candidates);
+typedef struct CrBlockBound
+{
+	double		unit;
+	double		slack;
+} CrBlockBound;
+
+extern void cr_block_bound(const CrBlockQuery *query, const CrBlockHeader *header,
+						   CrBlockBound *bound);
+
+/* The smallest sum with which an item may reach the threshold; above INT32_MAX if none does. */
+extern int64_t cr_block_least_sum(const CrBlockBound *bound, float threshold);
+
+/* The lowest and the highest score that an item with this sum can have. */
+extern float cr_block_lowest(const CrBlockBound *bound, int32_t sum);
+extern float cr_block_highest(const CrBlockBound *bound, int32_t sum);
+
+/*
+ * Offsets within the block (ascending) of the items whose sum is at least
+ * "least".  Returns their number.  "sums" has room for CR_BLOCK_ITEMS_MAX; it
+ * is set for the whole block unless no int32 is that large.  The answer is the same at every level of
+ * instructions.
+ */
+extern int32_t cr_block_candidates(CrSimd simd, const CrBlockQuery *query,
+								   const CrBlockHeader *header, const uint8_t *bytes,
+								   int64_t least, int32_t *sums, int16_t *candidates);
 
 #endif							/* CR_BLOCK_H */

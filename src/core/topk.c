@@ -87,14 +87,21 @@ cr_topk_offer(CrTopK *top, float score, int32_t item_no)
 }
 
 /* Heap sort: the worst of the rest goes to the end of the rest. */
-void
-cr_topk_sort(CrTopK *top)
+int32_t
+cr_topk_sort_slice(CrTopK *top, int32_t rest, int32_t steps)
 {
-	for (int32_t rest = top->count - 1; rest > 0; rest--)
+	for (; rest > 1 && steps > 0; steps--)
 	{
-		CrScored	last = top->entries[rest];
+		CrScored	last = top->entries[--rest];
 
 		top->entries[rest] = top->entries[0];
 		sink(top->entries, rest, last);
 	}
+	return rest > 1 ? rest : 0;
+}
+
+void
+cr_topk_sort(CrTopK *top)
+{
+	(void) cr_topk_sort_slice(top, top->count, INT32_MAX);
 }

@@ -34,4 +34,10 @@ extern int	cr_topk_offer(CrTopK *top, float score, int32_t item_no);
 /* Sort best first; the heap is used up. */
 extern void cr_topk_sort(CrTopK *top);
 
+/*
+ * The same in slices, for callers that poll for interrupts: begin with rest =
+ * count, go on with what it returns until that is 0.
+ */
+extern int32_t cr_topk_sort_slice(CrTopK *top, int32_t rest, int32_t steps);
+
 #endif							/* CR_TOPK_H */

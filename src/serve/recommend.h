@@ -2,45 +2,62 @@
  * recommend.h
  *		The best k items for one user, straight from the item blocks in shared buffers.
  *
- * Blocks are walked in descending order of norm until no later item can reach
- * the k-th best score; codes pick the candidates, seen and disliked ones drop
- * out, and the exact inner product of the stored embeddings decides.  Every
- * item of a version has an embedding, so a user with one gets min(k, eligible)
- * rows from the model; users without one are answered from popularity.
+ * Every item of a version has an embedding, so a user with one gets the best
+ * min(k, eligible) items by the model; users without one are answered from
+ * popularity.  Answers are in a total order (ties: the lower item number, or
+ * the lower place in popularity), so that "skip" turns pages without a gap.
  */
 #ifndef COMMREC_RECOMMEND_H
 #define COMMREC_RECOMMEND_H
 
-#include "common/ident.h"
+#include "serve/eligible.h"
+#include "serve/view.h"
+
+/* The best items that diversity is applied to; what follows them comes in the order of the score. */
+#define DIVERSITY_POOL	200
 
 typedef struct RecommendRequest
 {
-	Oid			schema;			/* from ModelFind */
-	bool		is_known_id;	/* false: no id of the model's type can equal the argument */
-	Datum		user;			/* of the model's user kind */
 	int32		k;				/* at least 1 */
-	bool		exclude_seen;
+	int32		skip;			/* rows left out before the first, at least 0 */
+	double		diversity;		/* 0 .. 1, see core/mmr.h; 0: by score alone */
+	EligibleRequest eligible;
 } RecommendRequest;
+
+typedef enum RecommendSource
+{
+	SOURCE_MODEL,				/* inner product of the embeddings */
+	SOURCE_POPULAR				/* decayed popularity */
+} RecommendSource;
+
+/* "model", "popular": the column "source". */
+extern const char *RecommendSourceName(RecommendSource source);
 
 typedef struct Recommendation
 {
 	Datum		item_id;		/* of the model's item kind */
 	float		score;			/* inner product, popularity or cosine */
-	bool		is_popular;		/* source: popular instead of model */
+	RecommendSource source;
 } Recommendation;
 
-/* Returns the number of rows, at most min(k, items), best first; *rows in the current context. */
-extern int32 Recommend(const RecommendRequest *request, Recommendation **rows);
+/* One call: what it has open. */
+typedef struct RecommendCall
+{
+	Oid			schema;
+	ServeView  *view;
+	UserReader	users;			/* its lookup.id_kind is the kind of the users */
+} RecommendCall;
 
-/* Id kinds of the model, from its tables. */
-extern IdKind RecommendUserKind(Oid schema);
-extern IdKind RecommendItemKind(Oid schema);
+/* "slot" and "context" are those of ServeViewOpen. */
+extern void RecommendBegin(RecommendCall *call, Oid schema, void **slot, MemoryContext context);
+extern void RecommendEnd(RecommendCall *call);
 
 /*
- * Items nearest to an item by cosine of their learned factors, best first (ties:
- * ascending item_no), the item itself and those without direction (zero
- * vectors) left out; 0 rows for an unknown item.
+ * Answer for a user as stored or folded in; a zeroed StoredUser is one that
+ * nothing is known of.  Returns the number of rows, best first; *rows in the
+ * current context.
  */
-extern int32 SimilarItems(Oid schema, Datum item_id, int32 k, Recommendation **rows);
+extern int32 Recommend(RecommendCall *call, const RecommendRequest *request,
+					   const StoredUser *user, Recommendation **rows);
 
 #endif							/* COMMREC_RECOMMEND_H */

@@ -7,6 +7,7 @@
 
 #include "common/ident.h"
 #include "fmgr.h"
+#include "serve/eligible.h"
 
 /* The schema of the model named by a text argument; NULL stands for the default one. */
 extern Oid	ArgumentModel(FunctionCallInfo fcinfo, int argument);
@@ -20,5 +21,25 @@ extern bool ArgumentId(FunctionCallInfo fcinfo, int argument, IdKind kind, Datum
 
 /* k: NULL is 10; less than 1 is 22023. */
 extern int32 ArgumentK(FunctionCallInfo fcinfo, int argument);
+
+/* Rows to skip: NULL is 0; a negative number is 22023. */
+extern int32 ArgumentSkip(FunctionCallInfo fcinfo, int argument);
+
+/* A share, 0 .. 1, called "name"; NULL is 0, anything else 22023. */
+extern double ArgumentShare(FunctionCallInfo fcinfo, int argument, const char *name);
+
+/* Text, or NULL. */
+extern char *ArgumentText(FunctionCallInfo fcinfo, int argument);
+
+/*
+ * An array of ids, called "name", as ids of this kind; NULL elements, and those
+ * that no id of the kind can equal, are left out.  42804 if it is no array.
+ */
+extern void ArgumentIds(FunctionCallInfo fcinfo, int argument, IdKind kind, const char *name,
+						IdList *list);
+
+/* The time that lies an interval before now; false for NULL.  22023 for a negative interval. */
+extern bool ArgumentTimeBefore(FunctionCallInfo fcinfo, int argument, const char *name,
+							   TimestampTz *time);
 
 #endif							/* COMMREC_ARGUMENTS_H */

@@ -10,7 +10,9 @@
 
 #include "common/compat.h"
 #include "serve/recommend.h"
+#include "serve/similar.h"
 #include "sql/arguments.h"
+#include "store/model.h"
 
 PG_FUNCTION_INFO_V1(commrec_recommend);
 PG_FUNCTION_INFO_V1(commrec_recommend_typed);
@@ -21,13 +23,19 @@ PG_FUNCTION_INFO_V1(commrec_similar_items_typed);
 #define RANKED_COLUMNS			3
 #define RECOMMEND_COLUMNS		4
 
-/* Which argument of a function is which. */
+/* Which argument of a function is which; from exclude_seen on only recommend() has them. */
 typedef struct RankedArguments
 {
 	int			model;
 	int			id;
 	int			k;
-	int			exclude_seen;	/* recommend only */
+	int			exclude_seen;
+	int			candidates;
+	int			exclude;
+	int			filter;
+	int			resurface_after;
+	int			diversity;
+	int			skip;
 } RankedArguments;
 
 /*
@@ -51,46 +59,81 @@ CheckResultType(TupleDesc descriptor, int columns)
 				 errhint("Use (rank integer, item_id ..., similarity real).")));
 }
 
+/* Ranks count from "first" on. */
 static void
-PutRows(ReturnSetInfo *result, IdKind kind, const Recommendation *rows, int32 count)
+PutRows(ReturnSetInfo *result, IdKind kind, const Recommendation *rows, int32 count, int32 first)
 {
 	Oid			item_type = TupleDescAttr(result->setDesc, 1)->atttypid;
 	bool		nulls[RECOMMEND_COLUMNS] = {false};
-	Datum		model = CStringGetTextDatum("model");
-	Datum		popular = CStringGetTextDatum("popular");
+	Datum		source = (Datum) 0;
 	Datum		values[RECOMMEND_COLUMNS];
 
 	for (int32 i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		values[0] = Int32GetDatum(i + 1);
+		if (i == 0 || rows[i].source != rows[i - 1].source)
+			source = CStringGetTextDatum(RecommendSourceName(rows[i].source));
+		values[0] = Int32GetDatum(first + i);
 		values[1] = IdToResult(rows[i].item_id, kind, item_type);
 		values[2] = Float4GetDatum(rows[i].score);
-		values[3] = rows[i].is_popular ? popular : model;
+		values[3] = source;
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
+}
+
+/* What is asked for, but the user. */
+static void
+ReadRequest(FunctionCallInfo fcinfo, const RankedArguments *arguments, IdKind item_kind,
+			RecommendRequest *request)
+{
+	EligibleRequest *eligible = &request->eligible;
+
+	request->k = ArgumentK(fcinfo, arguments->k);
+	request->skip = ArgumentSkip(fcinfo, arguments->skip);
+	request->diversity = ArgumentShare(fcinfo, arguments->diversity, "diversity");
+	eligible->exclude_seen = PG_ARGISNULL(arguments->exclude_seen) ||
+		PG_GETARG_BOOL(arguments->exclude_seen);
+	eligible->has_resurface_before = ArgumentTimeBefore(fcinfo, arguments->resurface_after,
+														"resurface_after",
+														&eligible->resurface_before);
+	eligible->filter = ArgumentText(fcinfo, arguments->filter);
+	ArgumentIds(fcinfo, arguments->candidates, item_kind, "candidates", &eligible->candidates);
+	ArgumentIds(fcinfo, arguments->exclude, item_kind, "exclude", &eligible->exclude);
+}
+
+/* Ranks are integers, so that no row may come after the last of them. */
+static int32
+LimitToRanks(const RecommendRequest *request, int32 count)
+{
+	return Min(count, PG_INT32_MAX - request->skip);
 }
 
 static Datum
 RecommendRows(FunctionCallInfo fcinfo, const RankedArguments *arguments)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	FmgrInfo   *flinfo = fcinfo->flinfo;
+	StoredUser	user = {0};
+	RecommendCall call;
 	RecommendRequest request;
 	Recommendation *rows;
+	IdKind		item_kind;
+	Datum		id;
 	int32		count;
 
 	CommrecInitSRF(fcinfo);
 	CheckResultType(result->setDesc, RECOMMEND_COLUMNS);
 	if (PG_ARGISNULL(arguments->id))
 		return (Datum) 0;
-	request.schema = ArgumentModel(fcinfo, arguments->model);
-	request.k = ArgumentK(fcinfo, arguments->k);
-	request.exclude_seen = PG_ARGISNULL(arguments->exclude_seen) ||
-		PG_GETARG_BOOL(arguments->exclude_seen);
-	request.is_known_id = ArgumentId(fcinfo, arguments->id, RecommendUserKind(request.schema),
-									 &request.user);
-	count = Recommend(&request, &rows);
-	PutRows(result, RecommendItemKind(request.schema), rows, count);
+	RecommendBegin(&call, ArgumentModel(fcinfo, arguments->model), &flinfo->fn_extra,
+				   flinfo->fn_mcxt);
+	item_kind = ServeViewItemKind(call.view);
+	ReadRequest(fcinfo, arguments, item_kind, &request);
+	if (ArgumentId(fcinfo, arguments->id, call.users.lookup.id_kind, &id))
+		(void) UserReaderRead(&call.users, id, &user);
+	count = Recommend(&call, &request, &user, &rows);
+	PutRows(result, item_kind, rows, LimitToRanks(&request, count), request.skip + 1);
+	RecommendEnd(&call);
 	return (Datum) 0;
 }
 
@@ -111,28 +154,36 @@ SimilarRows(FunctionCallInfo fcinfo, const RankedArguments *arguments)
 		return (Datum) 0;
 	schema = ArgumentModel(fcinfo, arguments->model);
 	k = ArgumentK(fcinfo, arguments->k);
-	kind = RecommendItemKind(schema);
+	kind = LookupIdKind(schema, MODEL_ITEM_EMBEDDING, "item_id");
 	if (!ArgumentId(fcinfo, arguments->id, kind, &item_id))
 		return (Datum) 0;
 	count = SimilarItems(schema, item_id, k, &rows);
-	PutRows(result, kind, rows, count);
+	PutRows(result, kind, rows, count, 1);
 	return (Datum) 0;
 }
 
-/* recommend(user_id bigint | uuid | text, k integer, model text, exclude_seen boolean) -> rows */
+/*
+ * recommend(user_id bigint | uuid | text, k integer, model text, exclude_seen boolean,
+ *		candidates array, exclude array, filter text, resurface_after interval,
+ *		diversity double precision, skip integer) -> rows
+ */
 Datum
 commrec_recommend(PG_FUNCTION_ARGS)
 {
-	static const RankedArguments arguments = {.id = 0, .k = 1, .model = 2, .exclude_seen = 3};
+	static const RankedArguments arguments = {.id = 0, .k = 1, .model = 2, .exclude_seen = 3,
+		.candidates = 4, .exclude = 5, .filter = 6, .resurface_after = 7, .diversity = 8,
+	.skip = 9};
 
 	return RecommendRows(fcinfo, &arguments);
 }
 
-/* recommend_typed(model text, user_id "any", k integer, exclude_seen boolean) -> rows */
+/* recommend_typed(model text, user_id "any", k integer, and as above from exclude_seen on) -> rows */
 Datum
 commrec_recommend_typed(PG_FUNCTION_ARGS)
 {
-	static const RankedArguments arguments = {.model = 0, .id = 1, .k = 2, .exclude_seen = 3};
+	static const RankedArguments arguments = {.model = 0, .id = 1, .k = 2, .exclude_seen = 3,
+		.candidates = 4, .exclude = 5, .filter = 6, .resurface_after = 7, .diversity = 8,
+	.skip = 9};
 
 	return RecommendRows(fcinfo, &arguments);
 }

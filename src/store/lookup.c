@@ -18,15 +18,22 @@
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "nodes/primnodes.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/relcache.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 #include "common/compat.h"
 #include "store/lookup.h"
 #include "store/model.h"
+
+/* Wrong guesses after which there are no more. */
+#define GUESSES_MISSED_MAX	2
 
 static void pg_attribute_noreturn()
 ReportAlteredTable(Oid schema, const char *table, const char *column, Oid type)
@@ -119,6 +126,28 @@ IndexServes(Relation index, const Lookup *lookup)
 	return IsPredicateImplied(index, lookup);
 }
 
+/*
+ * Are the key columns the leading ones of this index?  Asked before it is
+ * opened: a table has several indexes, and each that is opened is locked.
+ */
+static bool
+IndexLooksRight(Oid index, const Lookup *lookup)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	bool		fits = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
+
+		fits = form->indnkeyatts >= lookup->layout->keys;
+		for (int i = 0; fits && i < lookup->layout->keys; i++)
+			fits = form->indkey.values[i] == lookup->number[i];
+		ReleaseSysCache(tuple);
+	}
+	return fits;
+}
+
 /* The first index that serves, open. */
 static Relation
 OpenServingIndex(const Lookup *lookup)
@@ -129,8 +158,11 @@ OpenServingIndex(const Lookup *lookup)
 
 	foreach(cell, indexes)
 	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		Relation	index;
 
+		if (!IndexLooksRight(lfirst_oid(cell), lookup))
+			continue;
+		index = index_open(lfirst_oid(cell), AccessShareLock);
 		if (IndexServes(index, lookup))
 		{
 			list_free(indexes);
@@ -169,6 +201,7 @@ LookupOpen(Lookup *lookup, Oid schema, const LookupLayout *layout)
 	lookup->id_kind = ID_INT8;
 	lookup->scan = NULL;
 	lookup->copy = NULL;
+	memset(&lookup->places, 0, sizeof(lookup->places));
 	lookup->table = ModelOpenTable(schema, layout->table, AccessShareLock);
 	for (int i = 0; i < layout->columns; i++)
 		lookup->number[i] = FindColumn(lookup->table, &layout->column[i], &lookup->id_kind);
@@ -186,10 +219,10 @@ FreeCopy(Lookup *lookup)
 	lookup->copy = NULL;
 }
 
-void
-LookupStart(Lookup *lookup, int keys, const Datum *values)
+/* Have a scan with this many keys. */
+static void
+BeginScan(Lookup *lookup, int keys)
 {
-	Assert(keys <= lookup->layout->keys);
 	FreeCopy(lookup);
 	if (lookup->scan != NULL && lookup->scan->numberOfKeys != keys)
 	{
@@ -199,9 +232,30 @@ LookupStart(Lookup *lookup, int keys, const Datum *values)
 	if (lookup->scan == NULL)
 		lookup->scan = CommrecIndexBeginScan(lookup->table, lookup->index, GetActiveSnapshot(),
 											 keys);
+}
+
+void
+LookupStart(Lookup *lookup, int keys, const Datum *values)
+{
+	Assert(keys <= lookup->layout->keys);
+	BeginScan(lookup, keys);
 	for (int i = 0; i < keys; i++)
 		lookup->key[i].sk_argument = values[i];
 	index_rescan(lookup->scan, lookup->key, keys, NULL, 0);
+}
+
+void
+LookupStartRange(Lookup *lookup, Datum value, int32 from, int32 to)
+{
+	ScanKeyData key[3];
+
+	Assert(lookup->layout->keys >= 2 && lookup->layout->column[1].type == INT4OID);
+	BeginScan(lookup, lengthof(key));
+	key[0] = lookup->key[0];
+	key[0].sk_argument = value;
+	ScanKeyInit(&key[1], 2, BTGreaterEqualStrategyNumber, F_INT4GE, Int32GetDatum(from));
+	ScanKeyInit(&key[2], 2, BTLessStrategyNumber, F_INT4LT, Int32GetDatum(to));
+	index_rescan(lookup->scan, key, lengthof(key), NULL, 0);
 }
 
 bool
@@ -209,6 +263,76 @@ LookupNext(Lookup *lookup)
 {
 	FreeCopy(lookup);
 	return index_getnext_slot(lookup->scan, ForwardScanDirection, lookup->slot);
+}
+
+/* The place of a row, if all pages have equally many; false where the table ends. */
+static bool
+GuessPlace(Lookup *lookup, int32 number, ItemPointer place)
+{
+	LookupPlaces *places = &lookup->places;
+	int64		distance = number - places->first;
+	int64		page = distance / places->per_page;
+	int64		row = distance % places->per_page;
+
+	if (row < 0)
+	{
+		row += places->per_page;
+		page--;
+	}
+	page += places->page;
+	if (places->pages == 0)
+		places->pages = RelationGetNumberOfBlocks(lookup->table);
+	if (page < 0 || page >= places->pages)
+		return false;
+	ItemPointerSet(place, (BlockNumber) page, (OffsetNumber) (row + 1));
+	return true;
+}
+
+/* Does the current row have these values in its first two columns? */
+static bool
+IsRow(Lookup *lookup, int32 value, int32 number)
+{
+	bool		is_null[2];
+	Datum		first = LookupValue(lookup, 0, &is_null[0]);
+	Datum		second = LookupValue(lookup, 1, &is_null[1]);
+
+	return !is_null[0] && !is_null[1] && DatumGetInt32(first) == value &&
+		DatumGetInt32(second) == number;
+}
+
+bool
+LookupGuess(Lookup *lookup, int32 value, int32 number)
+{
+	ItemPointerData place;
+
+	Assert(lookup->layout->column[0].type == INT4OID && lookup->layout->column[1].type == INT4OID);
+	FreeCopy(lookup);
+	if (lookup->places.per_page == 0 || lookup->places.misses >= GUESSES_MISSED_MAX ||
+		!GuessPlace(lookup, number, &place))
+		return false;
+	if (table_tuple_fetch_row_version(lookup->table, &place, GetActiveSnapshot(), lookup->slot) &&
+		IsRow(lookup, value, number))
+		return true;
+	lookup->places.misses++;
+	return false;
+}
+
+void
+LookupLearn(Lookup *lookup, int32 number)
+{
+	LookupPlaces *places = &lookup->places;
+	ItemPointer place = &lookup->slot->tts_tid;
+	Buffer		buffer;
+
+	if (places->per_page != 0 || lookup->table->rd_rel->relam != HEAP_TABLE_AM_OID)
+		return;
+	/* The scan's slot pins the row's page. */
+	buffer = ((BufferHeapTupleTableSlot *) lookup->slot)->buffer;
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	places->per_page = PageGetMaxOffsetNumber(BufferGetPage(buffer));
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	places->first = (int64) number - (ItemPointerGetOffsetNumber(place) - 1);
+	places->page = ItemPointerGetBlockNumber(place);
 }
 
 Datum
@@ -254,11 +378,20 @@ LookupClose(Lookup *lookup)
 IdKind
 LookupIdKind(Oid schema, const char *table, const char *column)
 {
-	LookupColumn id = {column, InvalidOid};
-	Relation	relation = ModelOpenTable(schema, table, AccessShareLock);
+	Oid			relation = get_relname_relid(table, schema);
+	HeapTuple	tuple = SearchSysCacheAttName(relation, column);
 	IdKind		kind = ID_INT8;
+	Oid			type = InvalidOid;
 
-	(void) FindColumn(relation, &id, &kind);
-	table_close(relation, NoLock);
+	/* This says what is wrong. */
+	if (!OidIsValid(relation))
+		table_close(ModelOpenTable(schema, table, AccessShareLock), NoLock);
+	if (HeapTupleIsValid(tuple))
+	{
+		type = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypid;
+		ReleaseSysCache(tuple);
+	}
+	if (!OidIsValid(type) || !IdKindFromType(type, &kind) || IdKindType(kind) != type)
+		ReportAlteredTable(schema, table, column, InvalidOid);
 	return kind;
 }

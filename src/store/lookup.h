@@ -17,8 +17,8 @@
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 
-#define LOOKUP_KEYS_MAX		2
-#define LOOKUP_COLUMNS_MAX	6
+#define LOOKUP_KEYS_MAX		3
+#define LOOKUP_COLUMNS_MAX	8
 
 /* A column's type; InvalidOid stands for any that an id may be stored in. */
 typedef struct LookupColumn
@@ -35,6 +35,22 @@ typedef struct LookupLayout
 	LookupColumn column[LOOKUP_COLUMNS_MAX];
 } LookupLayout;
 
+/*
+ * Where rows with consecutive numbers lie.  They are written in this order and
+ * all of one length, so that most pages have equally many of them: as many as
+ * the page of the first one that was found through the index.  From there the
+ * place of any other can be guessed.  A guess is only a guess: the row that
+ * lies there must be visible and bear the number, else it is looked up.
+ */
+typedef struct LookupPlaces
+{
+	int			misses;			/* guesses that were wrong */
+	int32		per_page;		/* rows; 0 while nothing is known */
+	int64		first;			/* number of the first row on page "page" */
+	BlockNumber page;
+	BlockNumber pages;			/* of the table, at least; 0: not yet asked */
+} LookupPlaces;
+
 /* An open table and its index; lives on the caller's stack. */
 typedef struct Lookup
 {
@@ -48,6 +64,7 @@ typedef struct Lookup
 	IndexScanDesc scan;			/* NULL until LookupStart */
 	TupleTableSlot *slot;		/* the current row; pins its page */
 	void	   *copy;			/* detoasted bytes of the current row, or NULL */
+	LookupPlaces places;
 } Lookup;
 
 /*
@@ -60,8 +77,23 @@ extern void LookupOpen(Lookup *lookup, Oid schema, const LookupLayout *layout);
 /* Find the rows whose first "keys" key columns equal the values; may be called again and again. */
 extern void LookupStart(Lookup *lookup, int keys, const Datum *values);
 
+/*
+ * Find the rows whose first key column equals the value and whose second, an
+ * integer, is at least "from" and below "to".
+ */
+extern void LookupStartRange(Lookup *lookup, Datum value, int32 from, int32 to);
+
 /* The next of them in index order; false at the end. */
 extern bool LookupNext(Lookup *lookup);
+
+/*
+ * Guess where the row lies whose two key columns, integers, have these values;
+ * false if it is not found that way.
+ */
+extern bool LookupGuess(Lookup *lookup, int32 value, int32 number);
+
+/* Learn from the current row, which was found with this number as its second key. */
+extern void LookupLearn(Lookup *lookup, int32 number);
 
 /*
  * A column of the current row, by its place in the layout.  It points into the
@@ -74,7 +106,7 @@ extern const uint8 *LookupBytes(Lookup *lookup, int column, Size *length);
 
 extern void LookupClose(Lookup *lookup);
 
-/* The id kind of one column of a model's table; 55000 if it is none. */
+/* The id kind of one column of a model's table, without opening it; 55000 if it is none. */
 extern IdKind LookupIdKind(Oid schema, const char *table, const char *column);
 
 #endif							/* COMMREC_LOOKUP_H */

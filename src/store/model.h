@@ -25,6 +25,8 @@
 #define MODEL_USER_EMBEDDING	"user_embedding"
 #define MODEL_ITEM_EMBEDDING	"item_embedding"
 #define MODEL_ITEM_BLOCK		"item_block"
+#define MODEL_ITEM_FILTER		"item_filter"
+#define MODEL_ITEM_FILTER_PIECE	"item_filter_piece"
 #define MODEL_ITEM_SPREAD		"item_spread"
 #define MODEL_SPREAD_FACTOR		"spread_factor"
 #define MODEL_USER_ACTIVITY		"user_activity"

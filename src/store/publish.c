@@ -39,9 +39,10 @@ typedef struct UsersWriter
 	int			entry_bits;		/* of an entry of seen items */
 	/* Of one user, used again for the next: the bulk writer copies what it is given. */
 	float	   *vector;			/* dims floats */
-	uint64	   *entries;		/* of the seen items, in the upper half */
+	uint64	   *entries;		/* of the seen items, in the upper half; their times in the lower */
 	uint64	   *scratch;		/* to sort them */
 	uint32	   *sorted;
+	uint32	   *times;			/* of the sorted entries */
 	bytea	   *embedding;
 	bytea	   *seen;
 } UsersWriter;
@@ -51,7 +52,7 @@ VersionPublishBytes(int32 items)
 {
 	/* The seen items of one user are at most all of them: entries, to sort them, and their bytes twice. */
 	return add_size(PublishItemsBytes(items),
-					mul_size(items, sizeof(int32) + 2 * sizeof(uint64) + 3 * sizeof(uint32)));
+					mul_size(items, sizeof(int32) + 2 * sizeof(uint64) + 6 * sizeof(uint32)));
 }
 
 void
@@ -108,13 +109,26 @@ EncodeSeen(const UsersWriter *users, int64 from, int64 to)
 		uint32		item_no = (uint32) users->item_no[factors->touched_item[from + i]];
 		uint32		entry = item_no << 1 | (factors->touched_preference[from + i] < 0 ? 1 : 0);
 
-		users->entries[i] = (uint64) entry << 32;
+		users->entries[i] = (uint64) entry << 32 |
+			(factors->touched_last != NULL ? factors->touched_last[from + i] : 0);
 	}
 	sorted = SortByBits(users->entries, users->scratch, count, 32, users->entry_bits);
 	for (uint32 i = 0; i < count; i++)
+	{
 		users->sorted[i] = (uint32) (sorted[i] >> 32);
-	SET_VARSIZE(users->seen, VARHDRSZ + cr_seen_size(count));
-	cr_seen_encode(users->sorted, count, (uint8_t *) VARDATA(users->seen));
+		users->times[i] = (uint32) sorted[i];
+	}
+	if (factors->touched_last != NULL)
+	{
+		SET_VARSIZE(users->seen, VARHDRSZ + cr_seen_size_timed(count));
+		cr_seen_encode_timed(users->sorted, users->times, count,
+							 (uint8_t *) VARDATA(users->seen));
+	}
+	else
+	{
+		SET_VARSIZE(users->seen, VARHDRSZ + cr_seen_size(count));
+		cr_seen_encode(users->sorted, count, (uint8_t *) VARDATA(users->seen));
+	}
 	return PointerGetDatum(users->seen);
 }
 
@@ -188,8 +202,9 @@ AllocateBuffers(UsersWriter *users)
 	users->entries = MemoryContextAllocHuge(CurrentMemoryContext, longest * sizeof(uint64));
 	users->scratch = MemoryContextAllocHuge(CurrentMemoryContext, longest * sizeof(uint64));
 	users->sorted = MemoryContextAllocHuge(CurrentMemoryContext, longest * sizeof(uint32));
+	users->times = MemoryContextAllocHuge(CurrentMemoryContext, longest * sizeof(uint32));
 	users->seen = MemoryContextAllocHuge(CurrentMemoryContext,
-										 VARHDRSZ + cr_seen_size((uint32) longest));
+										 VARHDRSZ + cr_seen_size_timed((uint32) longest));
 	users->embedding = palloc(embedding_size);
 	SET_VARSIZE(users->embedding, embedding_size);
 }
@@ -213,6 +228,7 @@ PublishUsers(const ModelConfig *config, int32 version, const PublishFactors *fac
 	pfree(users.entries);
 	pfree(users.scratch);
 	pfree(users.sorted);
+	pfree(users.times);
 	pfree(users.seen);
 	pfree(users.embedding);
 }
@@ -322,6 +338,18 @@ WriteVersion(Oid schema, int32 number, const PublishVersion *version,
 						ModelSchemaName(schema))));
 }
 
+/* Evaluate the model's filters anew, for its new items too. */
+static void
+PublishFilters(Oid schema, int32 number)
+{
+	Oid			types[2] = {NAMEOID, INT4OID};
+	Datum		values[2];
+
+	values[0] = DirectFunctionCall1(namein, CStringGetDatum(ModelSchemaName(schema)));
+	values[1] = Int32GetDatum(number);
+	ModelExecute("SELECT commrec.publish_filters($1, $2)", 2, types, values, NULL, SPI_OK_SELECT);
+}
+
 int32
 VersionPublish(const ModelConfig *config, const PublishFactors *factors, bool deploy)
 {
@@ -345,5 +373,6 @@ VersionRecord(const ModelConfig *config, int32 number, const PublishVersion *ver
 	if (version->epochs > 0)
 		WriteEpochs(config->schema, number, version);
 	WriteVersion(config->schema, number, version, factors);
+	PublishFilters(config->schema, number);
 	SPI_finish();
 }

@@ -34,6 +34,7 @@ typedef struct PublishFactors
 	const int64 *touched_start; /* users + 1 offsets */
 	const int32 *touched_item;	/* every item a user has had to do with, ascending */
 	const float *touched_preference;	/* its preference sum; negative: disliked */
+	const uint32 *touched_last; /* when it was last touched, as core/seen.h stores it; NULL: no times */
 	EntityId	user_id;
 	void	   *user_map;
 	EntityId	item_id;

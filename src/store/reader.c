@@ -1,6 +1,6 @@
 /*
  * reader.c
- *		Reading the rows of a deployed version: by index, with the active snapshot, no SPI.
+ *		Which version is deployed, and what is stored of its users.
  *
  * All rows that one call reads come from one snapshot, so they belong to one
  * version even while another is being published.
@@ -11,8 +11,6 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/lsyscache.h"
 
 #include "common/compat.h"
 #include "common/errors.h"
@@ -25,8 +23,6 @@
 enum { VERSION_DEPLOYED, VERSION_VERSION, VERSION_DIMS, VERSION_FACTORS, VERSION_ITEMS };
 enum { CONFIG_ONLY_ROW, CONFIG_TIME_COLUMN, CONFIG_BUCKET };
 enum { USER_VERSION, USER_ID, USER_EMBEDDING, USER_SEEN };
-enum { ITEM_VERSION, ITEM_KEY, ITEM_NO, ITEM_ID, ITEM_EMBEDDING, ITEM_POPULARITY };
-enum { BLOCK_VERSION, BLOCK_NO, BLOCK_CODES };
 
 static const LookupLayout deployed_layout = {
 	MODEL_VERSION, 1, 5,
@@ -42,24 +38,6 @@ static const LookupLayout config_layout = {
 static const LookupLayout user_layout = {
 	MODEL_USER_EMBEDDING, 2, 4,
 	{{"version", INT4OID}, {"user_id", InvalidOid}, {"embedding", BYTEAOID}, {"seen", BYTEAOID}}
-};
-
-/* By ItemKey. */
-static const LookupLayout item_layouts[] = {
-	{MODEL_ITEM_EMBEDDING, 2, 6,
-		{{"version", INT4OID}, {"item_no", INT4OID}, {"item_no", INT4OID},
-		{"item_id", InvalidOid}, {"embedding", BYTEAOID}, {"popularity", FLOAT4OID}}},
-	{MODEL_ITEM_EMBEDDING, 2, 6,
-		{{"version", INT4OID}, {"popular_no", INT4OID}, {"item_no", INT4OID},
-		{"item_id", InvalidOid}, {"embedding", BYTEAOID}, {"popularity", FLOAT4OID}}},
-	{MODEL_ITEM_EMBEDDING, 2, 6,
-		{{"version", INT4OID}, {"item_id", InvalidOid}, {"item_no", INT4OID},
-		{"item_id", InvalidOid}, {"embedding", BYTEAOID}, {"popularity", FLOAT4OID}}},
-};
-
-static const LookupLayout block_layout = {
-	MODEL_ITEM_BLOCK, 2, 3,
-	{{"version", INT4OID}, {"block", INT4OID}, {"codes", BYTEAOID}}
 };
 
 /* A column that holds what is needed in every row; a NULL there is damage. */
@@ -197,25 +175,48 @@ ReadUserSeen(Lookup *lookup, const DeployedVersion *deployed, Datum user, Stored
 	stored->seen = palloc(sizeof(uint32) * Max(count, 1));
 	stored->seen_count = count;
 	cr_seen_decode(bytes, count, stored->seen);
+	if (cr_seen_is_timed(bytes))
+	{
+		stored->last_touched = palloc(sizeof(uint32) * Max(count, 1));
+		cr_seen_decode_times(bytes, count, stored->last_touched);
+	}
 	if (count > 0 && stored->seen[count - 1] >> 1 >= (uint32) deployed->items)
 		CheckUserBytes(CR_CORRUPT, lookup, user, "list of seen items");
+}
+
+void
+UserReaderOpen(UserReader *reader, Oid schema, const DeployedVersion *deployed)
+{
+	reader->deployed = deployed;
+	LookupOpen(&reader->lookup, schema, &user_layout);
+}
+
+void
+UserReaderClose(UserReader *reader)
+{
+	LookupClose(&reader->lookup);
+}
+
+bool
+UserReaderRead(UserReader *reader, Datum user, StoredUser *stored)
+{
+	memset(stored, 0, sizeof(*stored));
+	if (!FindUser(&reader->lookup, reader->deployed, user))
+		return false;
+	stored->embedding = ReadUserEmbedding(&reader->lookup, reader->deployed, user);
+	ReadUserSeen(&reader->lookup, reader->deployed, user, stored);
+	return true;
 }
 
 bool
 ReadUser(Oid schema, const DeployedVersion *deployed, Datum user, StoredUser *stored)
 {
-	Lookup		lookup;
+	UserReader	reader;
 	bool		is_known;
 
-	memset(stored, 0, sizeof(*stored));
-	LookupOpen(&lookup, schema, &user_layout);
-	is_known = FindUser(&lookup, deployed, user);
-	if (is_known)
-	{
-		stored->embedding = ReadUserEmbedding(&lookup, deployed, user);
-		ReadUserSeen(&lookup, deployed, user, stored);
-	}
-	LookupClose(&lookup);
+	UserReaderOpen(&reader, schema, deployed);
+	is_known = UserReaderRead(&reader, user, stored);
+	UserReaderClose(&reader);
 	return is_known;
 }
 
@@ -235,167 +236,4 @@ IsKnownUser(Oid schema, const DeployedVersion *deployed, IdKind kind, Datum user
 	is_known = FindUser(&lookup, deployed, user);
 	LookupClose(&lookup);
 	return is_known;
-}
-
-void
-ItemReaderOpen(ItemReader *reader, Oid schema, const DeployedVersion *deployed, ItemKey key)
-{
-	reader->deployed = deployed;
-	LookupOpen(&reader->lookup, schema, &item_layouts[key]);
-}
-
-void
-ItemReaderClose(ItemReader *reader)
-{
-	LookupClose(&reader->lookup);
-}
-
-static bool
-FindItem(ItemReader *reader, Datum key)
-{
-	Datum		keys[2];
-
-	keys[0] = Int32GetDatum(reader->deployed->version);
-	keys[1] = key;
-	LookupStart(&reader->lookup, 2, keys);
-	return LookupNext(&reader->lookup);
-}
-
-void
-ItemReaderFindNo(ItemReader *reader, int32 item_no)
-{
-	if (!FindItem(reader, Int32GetDatum(item_no)))
-		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(reader->lookup.schema),
-						 psprintf("row of item number %d", item_no));
-}
-
-bool
-ItemReaderFindId(ItemReader *reader, Datum item_id)
-{
-	return FindItem(reader, item_id);
-}
-
-void
-ItemReaderStart(ItemReader *reader)
-{
-	Datum		version = Int32GetDatum(reader->deployed->version);
-
-	LookupStart(&reader->lookup, 1, &version);
-}
-
-bool
-ItemReaderNext(ItemReader *reader)
-{
-	return LookupNext(&reader->lookup);
-}
-
-/* Raise what is wrong with one of the current item's columns. */
-static void
-CheckItemBytes(CrStatus status, ItemReader *reader, const char *column)
-{
-	Lookup	   *lookup = &reader->lookup;
-	bool		is_null;
-	Datum		item_id;
-
-	if (status == CR_OK)
-		return;
-	item_id = LookupValue(lookup, ITEM_ID, &is_null);
-	CheckStoredBytes(status, ModelSchemaName(lookup->schema),
-					 psprintf("%s of item \"%s\"", column,
-							  is_null ? "" : IdToCString(item_id, lookup->id_kind)));
-}
-
-void
-ItemReaderGet(ItemReader *reader, StoredItem *item)
-{
-	bool		is_no_null;
-	bool		is_popularity_null;
-	Datum		item_no = LookupValue(&reader->lookup, ITEM_NO, &is_no_null);
-	Datum		popularity = LookupValue(&reader->lookup, ITEM_POPULARITY, &is_popularity_null);
-
-	if (is_no_null || DatumGetInt32(item_no) < 0 ||
-		DatumGetInt32(item_no) >= reader->deployed->items)
-		CheckItemBytes(CR_CORRUPT, reader, "number");
-	if (is_popularity_null || !isfinite(DatumGetFloat4(popularity)))
-		CheckItemBytes(CR_CORRUPT, reader, "popularity");
-	item->item_no = DatumGetInt32(item_no);
-	item->popularity = DatumGetFloat4(popularity);
-}
-
-void
-ItemReaderEmbedding(ItemReader *reader, float *embedding)
-{
-	Size		length = 0;
-	const uint8 *bytes = LookupBytes(&reader->lookup, ITEM_EMBEDDING, &length);
-
-	CheckItemBytes(bytes == NULL ? CR_CORRUPT :
-				   cr_embedding_decode(bytes, length, reader->deployed->dims, embedding),
-				   reader, "embedding");
-}
-
-Datum
-ItemReaderId(ItemReader *reader)
-{
-	Oid			type = IdKindType(reader->lookup.id_kind);
-	int16		length;
-	bool		by_value;
-	Datum		id = RequiredValue(&reader->lookup, ITEM_ID, "id of an item");
-
-	get_typlenbyval(type, &length, &by_value);
-	return datumCopy(id, by_value, length);
-}
-
-void
-BlockReaderOpen(BlockReader *reader, Oid schema, const DeployedVersion *deployed)
-{
-	Datum		version = Int32GetDatum(deployed->version);
-
-	reader->deployed = deployed;
-	reader->next_block = 0;
-	reader->next_item = 0;
-	LookupOpen(&reader->lookup, schema, &block_layout);
-	LookupStart(&reader->lookup, 1, &version);
-}
-
-void
-BlockReaderClose(BlockReader *reader)
-{
-	LookupClose(&reader->lookup);
-}
-
-/* The items of the blocks follow each other without a gap: a lost one must not go unnoticed. */
-static CrStatus
-CheckBlock(BlockReader *reader, const uint8 *bytes, Size length, CrBlockHeader *header)
-{
-	CrStatus	status;
-
-	if (bytes == NULL)
-		return CR_CORRUPT;
-	status = cr_block_check(bytes, length, reader->deployed->dims, header);
-	if (status == CR_OK && (header->first_item_no != reader->next_item ||
-							header->items > reader->deployed->items - reader->next_item))
-		return CR_CORRUPT;
-	return status;
-}
-
-const uint8 *
-BlockReaderNext(BlockReader *reader, CrBlockHeader *header)
-{
-	const uint8 *bytes = NULL;
-	CrStatus	status = CR_CORRUPT;
-	Size		length = 0;
-
-	if (reader->next_item >= reader->deployed->items)
-		return NULL;
-	if (LookupNext(&reader->lookup))
-	{
-		bytes = LookupBytes(&reader->lookup, BLOCK_CODES, &length);
-		status = CheckBlock(reader, bytes, length, header);
-	}
-	if (status != CR_OK)
-		CheckStoredBytes(status, ModelSchemaName(reader->lookup.schema),
-						 psprintf("item block %d", reader->next_block));
-	reader->next_block++;
-	reader->next_item += header->items;
-	return bytes;
 }

@@ -33,12 +33,25 @@ typedef struct StoredUser
 	float	   *embedding;		/* dims floats, or NULL: nothing learned of this user */
 	uint32	   *seen;			/* decoded entries, see core/seen.h */
 	uint32		seen_count;		/* at most deployed->items */
+	uint32	   *last_touched;	/* of the entries, see core/seen.h, or NULL: not stored */
 } StoredUser;
+
+typedef struct UserReader
+{
+	Lookup		lookup;			/* its id_kind is the kind of the users */
+	const DeployedVersion *deployed;
+} UserReader;
+
+extern void UserReaderOpen(UserReader *reader, Oid schema, const DeployedVersion *deployed);
+extern void UserReaderClose(UserReader *reader);
 
 /*
  * False, and nothing stored, if the version does not know the user.  Allocated
  * in the current context.
  */
+extern bool UserReaderRead(UserReader *reader, Datum user, StoredUser *stored);
+
+/* The same for one user alone. */
 extern bool ReadUser(Oid schema, const DeployedVersion *deployed, Datum user, StoredUser *stored);
 
 /* Does the version know the user, an id of this kind? */
@@ -82,25 +95,36 @@ extern bool ItemReaderNext(ItemReader *reader);
 /* Number and popularity of the current item, checked. */
 extern void ItemReaderGet(ItemReader *reader, StoredItem *item);
 
+/* Its place in descending popularity. */
+extern int32 ItemReaderPopularNo(ItemReader *reader);
+
 /* Its embedding, into deployed->dims floats. */
 extern void ItemReaderEmbedding(ItemReader *reader, float *embedding);
 
 /* Its id, copied into the current context. */
 extern Datum ItemReaderId(ItemReader *reader);
 
-/* The blocks of a version, in their order. */
+/* The blocks of a version: block b holds the items from b * cr_block_capacity(dims) on. */
 typedef struct BlockReader
 {
 	Lookup		lookup;
 	const DeployedVersion *deployed;
-	int32		next_block;
-	int32		next_item;		/* item_no that the next block has to start with */
+	int32		next_block;		/* that the scan comes to next */
+	int32		range_end;		/* first block that the scan does not come to */
+	int32		range_size;		/* blocks that the next scan asks for */
 } BlockReader;
+
+/* Of a version with dims. */
+extern int32 BlockCount(const DeployedVersion *deployed);
 
 extern void BlockReaderOpen(BlockReader *reader, Oid schema, const DeployedVersion *deployed);
 extern void BlockReaderClose(BlockReader *reader);
 
-/* The next block, checked, or NULL after the last item; the bytes stay valid until the next call. */
-extern const uint8 *BlockReaderNext(BlockReader *reader, CrBlockHeader *header);
+/*
+ * A block, checked; the bytes stay valid until the next call.  Any order will
+ * do, ascending is fastest.
+ */
+extern const uint8 *BlockReaderGet(BlockReader *reader, int32 block, CrBlockHeader *header,
+								   Size *length);
 
 #endif							/* COMMREC_READER_H */

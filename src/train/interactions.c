@@ -13,6 +13,7 @@
 
 #include "utils/timestamp.h"
 
+#include "core/seen.h"
 #include "train/events_internal.h"
 #include "train/interactions.h"
 
@@ -179,6 +180,27 @@ ReportOverflow(const EventLog *log, int32 user, int32 item)
 			 errhint("Correct the values of the events, or the weights and value ranges of actions.")));
 }
 
+/* A time in minutes, rounded up, as core/seen.h stores it. */
+static uint32
+MinuteOf(TimestampTz time)
+{
+	if (time == EVENT_NO_TIME)
+		return CR_SEEN_NO_TIME;
+	if (time <= 0)
+		return 0;
+	return (uint32) Min(((uint64) time + USECS_PER_MINUTE - 1) / USECS_PER_MINUTE,
+						CR_SEEN_NO_TIME - 1);
+}
+
+/* The later one of two; any time beats none. */
+static uint32
+LaterMinute(uint32 a, uint32 b)
+{
+	if (a == CR_SEEN_NO_TIME)
+		return b;
+	return b == CR_SEEN_NO_TIME ? a : Max(a, b);
+}
+
 /* Sum up one user's events, pair by pair, from touched->start[user] on. */
 static void
 SumUser(Touched *touched, const Weighing *weighing, int32 user)
@@ -199,7 +221,11 @@ SumUser(Touched *touched, const Weighing *weighing, int32 user)
 			sum = 0.0;
 			touched->item[++pair] = last;
 			touched->item_users[last]++;
+			if (touched->last != NULL)
+				touched->last[pair] = CR_SEEN_NO_TIME;
 		}
+		if (touched->last != NULL)
+			touched->last[pair] = LaterMinute(touched->last[pair], MinuteOf(log->time[e]));
 		sum += Decayed(weighing, e, WeighEvent(weighing, e));
 		/* Negated, so that NaN is caught as well. */
 		if (!(fabs(sum) <= FLT_MAX))
@@ -224,6 +250,8 @@ TouchedBuild(const EventLog *log, const TouchedOptions *options, MemoryBudget *b
 	pairs = touched->start[touched->users];
 	touched->item = AllocTouched(touched, budget, pairs, sizeof(int32));
 	touched->preference = AllocTouched(touched, budget, pairs, sizeof(float));
+	if (log->time != NULL && options->until == EVENT_NO_TIME)
+		touched->last = AllocTouched(touched, budget, pairs, sizeof(uint32));
 	touched->item_users = AllocTouched(touched, budget, touched->items, sizeof(int32));
 	touched->keep_user = AllocTouched(touched, budget, touched->users, 1);
 	touched->keep_item = AllocTouched(touched, budget, touched->items, 1);
@@ -243,6 +271,8 @@ TouchedFree(Touched *touched, MemoryBudget *budget)
 	pfree(touched->start);
 	pfree(touched->item);
 	pfree(touched->preference);
+	if (touched->last != NULL)
+		pfree(touched->last);
 	pfree(touched->item_users);
 	pfree(touched->keep_user);
 	pfree(touched->keep_item);

@@ -25,6 +25,8 @@ typedef struct Touched
 	int64	   *start;			/* users + 1 offsets */
 	int32	   *item;			/* ascending within a user */
 	float	   *preference;		/* p_ui: > 0 trains, < 0 is a dislike, 0 was only seen */
+	uint32	   *last;			/* when last touched, as core/seen.h stores it; NULL: no time
+								 * column, or a validation */
 	int32	   *item_users;		/* distinct users of each item */
 	int64		positive;		/* pairs with p_ui > 0 that pass the filters */
 	uint8	   *keep_user;		/* 1 for users and items that pass, once PositiveCount has run */

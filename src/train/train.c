@@ -277,6 +277,7 @@ FillFactors(const TrainRun *run, PublishFactors *factors)
 	factors->touched_start = run->touched->start;
 	factors->touched_item = run->touched->item;
 	factors->touched_preference = run->touched->preference;
+	factors->touched_last = run->touched->last;
 	factors->user_id = IdMapGet;
 	factors->user_map = run->log->users;
 	factors->item_id = IdMapGet;

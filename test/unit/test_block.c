@@ -204,6 +204,35 @@ sample_residual(const Sample *sample, int32_t j, int32_t d)
 		(double) sample->header.scale * sample_code(sample, j, d);
 }
 
+/* cr_block_candidates at every level that runs here; all must say the same. */
+static int32_t
+screen(const CrBlockQuery *query, const CrBlockHeader *header, const uint8_t *bytes,
+	   float threshold, int32_t *sums, int16_t *candidates)
+{
+	CrBlockBound bound;
+	int64_t		least;
+	int32_t		count;
+	int32_t    *other_sums = malloc(sizeof(int32_t) * (size_t) header->items);
+	int16_t    *other = malloc(sizeof(int16_t) * (size_t) header->items);
+
+	cr_block_bound(query, header, &bound);
+	least = cr_block_least_sum(&bound, threshold);
+	count = cr_block_candidates(CR_SIMD_PORTABLE, query, header, bytes, least, sums, candidates);
+	for (int level = CR_SIMD_AVX2; level <= CR_SIMD_AVX512; level++)
+	{
+		if (!cr_simd_is_available((CrSimd) level))
+			continue;
+		CHECK(cr_block_candidates((CrSimd) level, query, header, bytes, least, other_sums,
+								  other) == count);
+		CHECK(memcmp(other, candidates, sizeof(int16_t) * (size_t) count) == 0);
+		for (int32_t i = 0; i < count; i++)
+			CHECK(other_sums[other[i]] == sums[candidates[i]]);
+	}
+	free(other_sums);
+	free(other);
+	return count;
+}
+
 /* No item that reaches the threshold may be lost, neither alone nor with its block. */
 static void
 check_threshold(const Sample *sample, const CrBlockQuery *query, const float *scores,
@@ -211,17 +240,21 @@ check_threshold(const Sample *sample, const CrBlockQuery *query, const float *sc
 {
 	int32_t    *sums = malloc(sizeof(int32_t) * (size_t) sample->items);
 	int16_t    *candidates = malloc(sizeof(int16_t) * (size_t) sample->items);
-	int32_t		count = cr_block_candidates(query, &sample->header, sample->bytes, threshold, sums,
+	int32_t		count = screen(query, &sample->header, sample->bytes, threshold, sums,
 											candidates);
 	int			hopeless = cr_block_is_hopeless(query, sample->header.max_norm, threshold);
+	CrBlockBound bound;
 	int32_t		next = 0;
 
+	cr_block_bound(query, &sample->header, &bound);
 	for (int32_t j = 0; j < sample->items; j++)
 	{
 		int			listed = next < count && candidates[next] == j;
 
 		next += listed;
 		CHECK(listed || !(scores[j] >= threshold));
+		CHECK(!listed || !(scores[j] > cr_block_highest(&bound, sums[j])));
+		CHECK(!listed || !(scores[j] < cr_block_lowest(&bound, sums[j])));
 		CHECK(!hopeless || !(scores[j] >= threshold));
 	}
 	CHECK(next == count);		/* ascending, and nothing out of range */
@@ -342,8 +375,8 @@ zero_vectors_make_a_valid_block(void)
 	fill_normal(&rng, vector, 5);
 	cr_block_query(vector, 5, &query);
 	/* Zero is all that they reach, and that exactly. */
-	CHECK(cr_block_candidates(&query, &sample.header, sample.bytes, 0.0f, sums, candidates) == 8);
-	CHECK(cr_block_candidates(&query, &sample.header, sample.bytes, FLT_TRUE_MIN, sums,
+	CHECK(screen(&query, &sample.header, sample.bytes, 0.0f, sums, candidates) == 8);
+	CHECK(screen(&query, &sample.header, sample.bytes, FLT_TRUE_MIN, sums,
 							  candidates) == 0);
 	CHECK(!cr_block_is_hopeless(&query, 0.0f, 0.0f));
 	CHECK(cr_block_is_hopeless(&query, 0.0f, FLT_TRUE_MIN));
@@ -502,7 +535,7 @@ sums_do_not_overflow(void)
 
 			memset(sample.bytes + CR_BLOCK_HEADER, codes[i],
 				   cr_block_size(sample.dims, sample.items) - CR_BLOCK_HEADER);
-			count = cr_block_candidates(&query, &sample.header, sample.bytes, 1.0f, sums,
+			count = screen(&query, &sample.header, sample.bytes, 1.0f, sums,
 										candidates);
 			CHECK(count == ((int8_t) codes[i] * sign > 0 ? sample.items : 0));
 		}
@@ -536,7 +569,7 @@ odd_queries_prune_nothing(void)
 			cr_block_query(longest, i == 3 ? CR_BLOCK_DIMS_MAX + 1 : i - 5, &query);
 		CHECK(!cr_block_is_hopeless(&query, sample.header.max_norm, FLT_MAX));
 		CHECK(!cr_block_is_hopeless(&query, 0.0f, FLT_MAX));
-		CHECK(cr_block_candidates(&query, &sample.header, sample.bytes, 1e30f, sums,
+		CHECK(screen(&query, &sample.header, sample.bytes, 1e30f, sums,
 								  candidates) == sample.items);
 	}
 	free(longest);
@@ -588,7 +621,7 @@ count_candidates(int32_t dims, int32_t items, double decay, int32_t *blocks, int
 		memcpy(sample.rows, rows + (size_t) first * (size_t) dims,
 			   sizeof(float) * (size_t) dims * (size_t) sample.items);
 		sample_encode(&sample, first);
-		count += cr_block_candidates(&query, &sample.header, sample.bytes, scores[9], sums,
+		count += screen(&query, &sample.header, sample.bytes, scores[9], sums,
 									 candidates);
 		*hopeless += cr_block_is_hopeless(&query, sample.header.max_norm, scores[9]);
 		*blocks += 1;
@@ -675,7 +708,7 @@ check_and_use(const uint8_t *bytes, size_t length, const CrBlockQuery *query)
 
 	if (status == CR_OK)
 	{
-		int32_t		count = cr_block_candidates(query, &header, bytes, 0.5f, sums, candidates);
+		int32_t		count = screen(query, &header, bytes, 0.5f, sums, candidates);
 
 		CHECK(count >= 0 && count <= header.items);
 		for (int32_t i = 0; i < count; i++)

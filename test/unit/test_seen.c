@@ -98,6 +98,39 @@ bytes_are_the_documented_ones(void)
 	CHECK(memcmp(bytes, expected, sizeof(expected)) == 0);
 }
 
+/* Times come back beside their entries, in a format of its own. */
+static void
+round_trip_keeps_times(void)
+{
+	uint32_t	entries[COUNT];
+	uint32_t	times[COUNT];
+	uint32_t	decoded[COUNT];
+	uint32_t	count;
+	uint32_t	place;
+	uint8_t    *bytes = malloc(cr_seen_size_timed(COUNT));
+
+	make_entries(3, entries, COUNT);
+	for (uint32_t i = 0; i < COUNT; i++)
+		times[i] = i % 7 == 0 ? CR_SEEN_NO_TIME : i * 0x01020304U;
+	cr_seen_encode_timed(entries, times, COUNT, bytes);
+	CHECK(bytes[4] == 2 && cr_seen_is_timed(bytes));
+	CHECK(cr_seen_check(bytes, cr_seen_size_timed(COUNT), &count) == CR_OK && count == COUNT);
+	cr_seen_decode(bytes, COUNT, decoded);
+	CHECK(memcmp(decoded, entries, sizeof(entries)) == 0);
+	cr_seen_decode_times(bytes, COUNT, decoded);
+	CHECK(memcmp(decoded, times, sizeof(times)) == 0);
+	for (uint32_t i = 0; i < COUNT; i++)
+	{
+		CHECK(cr_seen_find(entries, COUNT, (int32_t) (entries[i] >> 1), &place) != CR_UNSEEN);
+		CHECK(place == i);
+	}
+	/* The entries alone are too short for it. */
+	CHECK(cr_seen_check(bytes, cr_seen_size(COUNT), &count) == CR_CORRUPT);
+	bytes[4] = 1;
+	CHECK(cr_seen_check(bytes, cr_seen_size(COUNT), &count) == CR_OK && !cr_seen_is_timed(bytes));
+	free(bytes);
+}
+
 static void
 lookup_agrees_with_a_linear_search(void)
 {
@@ -144,7 +177,8 @@ each_field_is_checked(void)
 	}			cases[] = {
 		{0, 'c', CR_CORRUPT},
 		{4, 0, CR_CORRUPT},
-		{4, 2, CR_UNSUPPORTED_FORMAT},
+		{4, 2, CR_CORRUPT},		/* with times, which are not there */
+		{4, 3, CR_UNSUPPORTED_FORMAT},
 		{5, 1, CR_CORRUPT},
 		{7, 1, CR_CORRUPT},
 		{8, COUNT + 1, CR_CORRUPT},
@@ -225,6 +259,7 @@ random_damage_never_surprises(void)
 
 UNIT_MAIN(UNIT_TEST(round_trip_keeps_entries),
 		  UNIT_TEST(bytes_are_the_documented_ones),
+		  UNIT_TEST(round_trip_keeps_times),
 		  UNIT_TEST(lookup_agrees_with_a_linear_search),
 		  UNIT_TEST(lookup_reaches_the_ends_of_the_range),
 		  UNIT_TEST(each_field_is_checked),
