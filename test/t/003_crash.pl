@@ -28,7 +28,7 @@ sub start_training
 
 	ok(wait_for_sql($node, q{
 		SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'parallel worker'
-			AND query ~ '^commrec: training .*epoch')}), 'a training with workers is on its way');
+			AND query ~ '^commrec: training .*epoch [0-9]+/1000,')}), 'a training with workers is on its way');
 	my $leader  = $node->safe_psql('postgres', q{SELECT pid FROM commrec.training_locks()});
 	my @workers = split /\n/, $node->safe_psql('postgres', qq{
 		SELECT pid FROM pg_stat_activity WHERE backend_type = 'parallel worker' AND leader_pid = $leader});
