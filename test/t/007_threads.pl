@@ -59,7 +59,7 @@ is(threads($pid), 1, 'one in a session that only recommends');
 my $run = start_sql($node, q{SELECT commrec.train('m', '{"factors": 256, "epochs": 1000}', workers => 2)});
 ok(wait_for_sql($node, q{
 	SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'parallel worker'
-	AND query ~ '^commrec: training .*epoch'}), 'a training is on its way');
+	AND query ~ '^commrec: training .*epoch [0-9]+/1000,'}), 'a training is on its way');
 my @pids = split /\n/, $node->safe_psql('postgres', q{
 	SELECT pid FROM pg_stat_activity WHERE query ~ '^commrec: training'});
 cmp_ok(scalar(@pids), '>=', 2, 'leader and workers are there');
