@@ -2017,6 +2017,136 @@ COMMENT ON FUNCTION commrec.model_info(bytea) IS
 'What a model of the aggregate commrec.ials() is: algorithm, hyperparameters as used, users, items, rows it was trained on, pairs learned from, factors (0: nothing could be learned), dims of its embeddings, epochs run, loss, id types and bytes. NULL for NULL. Damaged: XX001; a newer format: 0A000.';
 
 -- ---------------------------------------------------------------------------
+-- Parts of a training, for training in SQL: doc/distributed.md
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION commrec.collect_accum(state bytea, item_no integer, value double precision) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 2
+AS 'MODULE_PATHNAME', 'commrec_collect_accum';
+CREATE FUNCTION commrec.collect_combine(state bytea, other bytea) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 5
+AS 'MODULE_PATHNAME', 'commrec_collect_combine';
+CREATE FUNCTION commrec.collect_final(state bytea) RETURNS bytea
+LANGUAGE c STABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_collect_final';
+COMMENT ON FUNCTION commrec.collect_accum(bytea, integer, double precision) IS
+'Support function of the aggregate commrec.collect(): adds an entry. Called directly: 0A000.';
+COMMENT ON FUNCTION commrec.collect_combine(bytea, bytea) IS
+'Support function of the aggregate commrec.collect(): adds the entries of another state. Called directly: 0A000.';
+COMMENT ON FUNCTION commrec.collect_final(bytea) IS
+'Support function of the aggregate commrec.collect(): sorts the entries.';
+CREATE AGGREGATE commrec.collect(item_no integer, value double precision) (
+	SFUNC = commrec.collect_accum, STYPE = pg_catalog.bytea, SSPACE = 1024,
+	COMBINEFUNC = commrec.collect_combine, FINALFUNC = commrec.collect_final, PARALLEL = SAFE);
+COMMENT ON AGGREGATE commrec.collect(integer, double precision) IS
+'A sparse row as one value: item_no (from 0, without gaps) and value of each entry, for commrec.solve_row() and commrec.top_k(). Values of one item_no are added up; entries with a NULL are left out; NULL if nothing remains. The result does not depend on the order. Negative item_no, value NaN or infinite: 22023; a sum out of range: 22003; beyond commrec.max_train_memory or 1 GB: 54000.';
+
+CREATE FUNCTION commrec.pack_csr_accum(state bytea, "row" integer, col integer, value double precision) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 2
+AS 'MODULE_PATHNAME', 'commrec_pack_csr_accum';
+CREATE FUNCTION commrec.pack_csr_combine(state bytea, other bytea) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_pack_csr_combine';
+CREATE FUNCTION commrec.pack_csr_final(state bytea) RETURNS bytea
+LANGUAGE c STABLE PARALLEL SAFE COST 10000
+AS 'MODULE_PATHNAME', 'commrec_pack_csr_final';
+COMMENT ON FUNCTION commrec.pack_csr_accum(bytea, integer, integer, double precision) IS
+'Support function of the aggregate commrec.pack_csr(): adds an entry. Called directly: 0A000.';
+COMMENT ON FUNCTION commrec.pack_csr_combine(bytea, bytea) IS
+'Support function of the aggregate commrec.pack_csr(): adds the entries of another state. Called directly: 0A000.';
+COMMENT ON FUNCTION commrec.pack_csr_final(bytea) IS
+'Support function of the aggregate commrec.pack_csr(): sorts the entries.';
+CREATE AGGREGATE commrec.pack_csr("row" integer, col integer, value double precision) (
+	SFUNC = commrec.pack_csr_accum, STYPE = pg_catalog.bytea, SSPACE = 65536,
+	COMBINEFUNC = commrec.pack_csr_combine, FINALFUNC = commrec.pack_csr_final, PARALLEL = SAFE);
+COMMENT ON AGGREGATE commrec.pack_csr(integer, integer, double precision) IS
+'A sparse matrix in compressed rows as one value, for commrec.solve_rows(): rows and columns are numbered from 0, and there are as many as the highest numbers say. Values of one place are added up; entries with a NULL are left out; NULL if nothing remains. The result does not depend on the order. Negative row or col, value NaN or infinite: 22023; a sum out of range: 22003; beyond commrec.max_train_memory or 1 GB: 54000.';
+
+CREATE FUNCTION commrec.pack_factors_accum(state bytea, "row" integer, embedding bytea) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 10
+AS 'MODULE_PATHNAME', 'commrec_pack_factors_accum';
+CREATE FUNCTION commrec.pack_factors_combine(state bytea, other bytea) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_pack_factors_combine';
+CREATE FUNCTION commrec.pack_factors_final(state bytea) RETURNS bytea
+LANGUAGE c STABLE PARALLEL SAFE COST 10000
+AS 'MODULE_PATHNAME', 'commrec_pack_factors_final';
+COMMENT ON FUNCTION commrec.pack_factors_accum(bytea, integer, bytea) IS
+'Support function of the aggregate commrec.pack_factors(): adds a row. Called directly: 0A000.';
+COMMENT ON FUNCTION commrec.pack_factors_combine(bytea, bytea) IS
+'Support function of the aggregate commrec.pack_factors(): adds the rows of another state. Called directly: 0A000.';
+COMMENT ON FUNCTION commrec.pack_factors_final(bytea) IS
+'Support function of the aggregate commrec.pack_factors(): brings the rows to their places.';
+CREATE AGGREGATE commrec.pack_factors("row" integer, embedding bytea) (
+	SFUNC = commrec.pack_factors_accum, STYPE = pg_catalog.bytea, SSPACE = 65536,
+	COMBINEFUNC = commrec.pack_factors_combine, FINALFUNC = commrec.pack_factors_final, PARALLEL = SAFE);
+COMMENT ON AGGREGATE commrec.pack_factors(integer, bytea) IS
+'Embeddings as one matrix, for commrec.solve_row(), solve_rows() and top_k(): rows are numbered from 0, and those not given are zero. Rows with a NULL are left out; NULL if nothing remains. Negative row, the same row twice, different dimensions: 22023; more than 512 dimensions, beyond commrec.max_train_memory or 1 GB: 54000; damaged embeddings: XX001.';
+
+CREATE FUNCTION commrec.gram_accum(state bytea, embedding bytea) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50
+AS 'MODULE_PATHNAME', 'commrec_gram_accum';
+CREATE FUNCTION commrec.gram_combine(state bytea, other bytea) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_gram_combine';
+CREATE FUNCTION commrec.gram_final(state bytea) RETURNS bytea
+LANGUAGE c STABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_gram_final';
+COMMENT ON FUNCTION commrec.gram_accum(bytea, bytea) IS
+'Support function of the aggregate commrec.gram(): adds an embedding. Called directly: 0A000.';
+COMMENT ON FUNCTION commrec.gram_combine(bytea, bytea) IS
+'Support function of the aggregate commrec.gram(): adds another state. Called directly: 0A000.';
+COMMENT ON FUNCTION commrec.gram_final(bytea) IS
+'Support function of the aggregate commrec.gram(): the matrix of the state.';
+CREATE AGGREGATE commrec.gram(embedding bytea) (
+	SFUNC = commrec.gram_accum, STYPE = pg_catalog.bytea, SSPACE = 16384,
+	COMBINEFUNC = commrec.gram_combine, FINALFUNC = commrec.gram_final, PARALLEL = SAFE);
+COMMENT ON AGGREGATE commrec.gram(bytea) IS
+'The Gram matrix of embeddings, sum of y y'', with their number, as one value. The sum is in double precision, so that its order shows in the last digits at most. NULLs are left out; NULL if nothing remains. Different dimensions: 22023; more than 512: 54000; out of range: 22003; damaged embeddings: XX001.';
+
+CREATE FUNCTION commrec.solve_row(list bytea, factors bytea, gram bytea, regularization double precision,
+	unobserved_weight double precision, regularization_exponent double precision DEFAULT 1)
+RETURNS bytea
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 5000
+AS 'MODULE_PATHNAME', 'commrec_solve_row';
+COMMENT ON FUNCTION commrec.solve_row(bytea, bytea, bytea, double precision, double precision, double precision) IS
+'The embedding of one row of a half step of implicit ALS, with the kernels of commrec.train(): list has the confidences (commrec.collect(); values of 0 and below count as none), factors the embeddings of the other side by number (commrec.pack_factors()), gram their Gram matrix and number (commrec.gram()). The penalty is regularization * (sum of confidences + unobserved_weight * number) ^ regularization_exponent. Zero without a confidence; NULL if an argument is. A number without factors, different dimensions, parameters out of range: 22023; damaged: XX001; a newer format: 0A000; no finite solution: 55000; beyond commrec.max_train_memory: 54000. Rendle et al., Revisiting the performance of iALS on item recommendation benchmarks, 2021.';
+
+CREATE FUNCTION commrec.solve_rows(matrix bytea, factors bytea, gram bytea, regularization double precision,
+	unobserved_weight double precision, regularization_exponent double precision DEFAULT 1)
+RETURNS bytea
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1000000
+AS 'MODULE_PATHNAME', 'commrec_solve_rows';
+COMMENT ON FUNCTION commrec.solve_rows(bytea, bytea, bytea, double precision, double precision, double precision) IS
+'commrec.solve_row() for all rows of a matrix of commrec.pack_csr(), as one matrix of factors. NULL if an argument is. The same errors; a result beyond 1 GB: 54000.';
+
+CREATE FUNCTION commrec.top_k(factors bytea, embedding bytea, k integer DEFAULT 10, seen bytea DEFAULT NULL)
+RETURNS TABLE(rank integer, item_no integer, score real)
+LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 10 COST 10000
+AS 'MODULE_PATHNAME', 'commrec_top_k';
+COMMENT ON FUNCTION commrec.top_k(bytea, bytea, integer, bytea) IS
+'The k rows of a factor matrix with the largest inner product with an embedding, ties by number. Those in the list seen (commrec.collect(), whatever the value; NULL: none), and rows that are zero, are left out. No rows for NULL factors or embedding; a NULL k is 10. k below 1, different dimensions: 22023; out of range: 22003; damaged: XX001; a newer format: 0A000.';
+
+CREATE FUNCTION commrec.unpack_factors(factors bytea)
+RETURNS TABLE("row" integer, embedding bytea)
+LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 1000 COST 1000
+AS 'MODULE_PATHNAME', 'commrec_unpack_factors';
+COMMENT ON FUNCTION commrec.unpack_factors(bytea) IS
+'The rows of a factor matrix as embeddings, zero ones too. No rows for NULL. Damaged: XX001; a newer format: 0A000.';
+
+CREATE FUNCTION commrec.gram_product(a bytea, b bytea) RETURNS double precision
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_gram_product';
+COMMENT ON FUNCTION commrec.gram_product(bytea, bytea) IS
+'The sum of the squared inner products of all pairs of two sets of embeddings, from their Gram matrices: the unobserved part of the loss. NULL if either is NULL. Different dimensions: 22023; out of range: 22003; damaged: XX001; a newer format: 0A000.';
+
+CREATE FUNCTION commrec.start_embedding("row" integer, factors integer, seed integer DEFAULT 42) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_start_embedding';
+COMMENT ON FUNCTION commrec.start_embedding(integer, integer, integer) IS
+'The random embedding from which commrec.train() starts for the user of this number (from 0, in ascending order of id): normal, of standard deviation 0.1 / sqrt(factors). NULL if an argument is. Negative row or seed, factors not between 1 and 512: 22023.';
+
+-- ---------------------------------------------------------------------------
 -- 8  Metrics, evaluation
 -- ---------------------------------------------------------------------------
 

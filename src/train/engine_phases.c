@@ -15,10 +15,8 @@
 #include "pgstat.h"
 
 #include "common/errors.h"
-#include "core/rng.h"
+#include "core/start.h"
 #include "train/engine_shared.h"
-
-#define START_STDEV		0.1		/* of the first user factors, times 1/sqrt(k) */
 
 /* A rise of the loss beyond float rounding: exact half steps can only lower it. */
 #define RISE_RELATIVE	0.01
@@ -48,7 +46,7 @@ start_units(const EngineSide *side)
 }
 
 /*
- * User u draws from stream 2u; users without interactions stay at zero, where
+ * Every user draws from a stream of its own; users without interactions stay at zero, where
  * the first half step would put them.  Items are solved first and need no
  * start; only their padding has to be zero.
  */
@@ -69,13 +67,9 @@ start_factors(EngineView *view, int64 unit)
 		return;
 	for (int64 user = rows.from; user < rows.to; user++)
 	{
-		CrRng		rng;
-
 		if (side->start[user] == side->start[user + 1])
 			continue;
-		cr_rng_init(&rng, view->shared->seed, 2 * (uint64) user);
-		cr_rng_normal(&rng, START_STDEV / sqrt(factors), side->factors + user * view->stride,
-					  factors);
+		cr_start_factors(view->shared->seed, user, factors, side->factors + user * view->stride);
 	}
 }
 
