@@ -48,14 +48,6 @@ typedef struct GramState
 	double		triangle[FLEXIBLE_ARRAY_MEMBER];
 } GramState;
 
-static Datum
-SameState(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-}
-
 static void pg_attribute_noreturn()
 ReportDamagedState(void)
 {
@@ -89,7 +81,7 @@ commrec_pack_factors_accum(PG_FUNCTION_ARGS)
 	char	   *place;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		return SameState(fcinfo);
+		return PileSameState(fcinfo);
 	row = PG_GETARG_INT32(1);
 	if (row < 0 || row == PG_INT32_MAX)
 		ereport(ERROR,
@@ -113,7 +105,7 @@ commrec_pack_factors_combine(PG_FUNCTION_ARGS)
 	const Pile *other = PileOtherState(fcinfo, 1, &factors_pile);
 
 	if (other == NULL)
-		return SameState(fcinfo);
+		return PileSameState(fcinfo);
 	if (pile == NULL)
 		pile = PileCreate(&factors_pile, other->data, other->prefix);
 	else if (PileDims(pile) != PileDims(other))
@@ -249,7 +241,7 @@ commrec_gram_accum(PG_FUNCTION_ARGS)
 	int32		dims;
 
 	if (PG_ARGISNULL(1))
-		return SameState(fcinfo);
+		return PileSameState(fcinfo);
 	elements = ArgumentEmbedding(fcinfo, 1, state == NULL ? 0 : state->dims, &dims);
 	if (state == NULL)
 		state = NewGramState(dims);
@@ -267,7 +259,7 @@ commrec_gram_combine(PG_FUNCTION_ARGS)
 	const GramState *other = GetGramState(fcinfo, 1);
 
 	if (other == NULL)
-		return SameState(fcinfo);
+		return PileSameState(fcinfo);
 	if (state == NULL)
 		state = NewGramState(other->dims);
 	if (state->dims != other->dims)

@@ -121,15 +121,6 @@ PileForRow(FunctionCallInfo fcinfo, const PileKind *kind)
 	return pile;
 }
 
-/* A row that is left out leaves the state as it is. */
-static Datum
-SameState(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-}
-
 /* ials_accum(state bytea, user_id bigint, item_id bigint, preference double precision, jsonb) -> bytea */
 Datum
 commrec_ials_accum(PG_FUNCTION_ARGS)
@@ -139,7 +130,7 @@ commrec_ials_accum(PG_FUNCTION_ARGS)
 	char	   *place;
 
 	if (HasNull(fcinfo))
-		return SameState(fcinfo);
+		return PileSameState(fcinfo);
 	pile = PileAddRow(PileForRow(fcinfo, &integer_pile), &integer_pile, sizeof(PackedRow), &place);
 	row.user = PG_GETARG_INT64(ARGUMENT_USER);
 	row.item = PG_GETARG_INT64(ARGUMENT_ITEM);
@@ -174,7 +165,7 @@ commrec_ials_accum_text(PG_FUNCTION_ARGS)
 	char	   *place;
 
 	if (HasNull(fcinfo))
-		return SameState(fcinfo);
+		return PileSameState(fcinfo);
 	user = GetTextId(fcinfo, ARGUMENT_USER);
 	item = GetTextId(fcinfo, ARGUMENT_ITEM);
 	row.preference = PG_GETARG_FLOAT8(ARGUMENT_PREFERENCE);
@@ -196,7 +187,7 @@ Combine(FunctionCallInfo fcinfo, const PileKind *kind)
 	const Pile *other = PileOtherState(fcinfo, 1, kind);
 
 	if (other == NULL)
-		return SameState(fcinfo);
+		return PileSameState(fcinfo);
 	if (pile == NULL)
 		pile = PileCreate(kind, other->data, other->prefix);
 	else

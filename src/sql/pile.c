@@ -45,6 +45,14 @@ PileOwnState(FunctionCallInfo fcinfo, const PileKind *kind)
 	return pile;
 }
 
+Datum
+PileSameState(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
 /* In a tuple a value is aligned to four bytes only, or not at all if it is short. */
 const Pile *
 PileOtherState(FunctionCallInfo fcinfo, int argument, const PileKind *kind)
@@ -85,29 +93,38 @@ PileCreate(const PileKind *kind, const void *prefix, Size prefix_bytes)
 }
 
 static void
-ReportTooLarge(const Pile *pile, const PileKind *kind, Size limit)
+ReportTooLarge(const Pile *pile, const PileKind *kind, bool is_for_memory)
 {
+	Size		limit = is_for_memory ? (Size) commrec_max_train_memory * 1024 : MaxAllocSize;
+
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("a group of %s() needs more than %zu MB", kind->aggregate,
 					limit / (1024 * 1024)),
 			 errdetail("It has more than %lld rows.", (long long) pile->rows),
-			 limit < MaxAllocSize ?
+			 is_for_memory ?
 			 errhint("Increase commrec.max_train_memory, or make smaller groups.") :
 			 errhint("Make smaller groups, or use commrec.train().")));
 }
 
-/* A pile with room for so many bytes more, at least twice as large. */
+/*
+ * A pile with room for so many bytes more, twice as large where that is
+ * allowed.  The executor copies the new one before it frees the old one, so
+ * that three are counted.
+ */
 static Pile *
 Grow(const Pile *pile, const PileKind *kind, Size bytes)
 {
-	Size		limit = Min((Size) commrec_max_train_memory * 1024, MaxAllocSize);
+	Size		memory = (Size) commrec_max_train_memory * 1024;
+	Size		held = VARSIZE(pile);
+	Size		allowed = memory > held ? (memory - held) / 2 : 0;
+	Size		limit = Min(allowed, MaxAllocSize);
 	Size		needed = HEADER + pile->used + bytes;
-	Size		size = Max(needed, Min(2 * (Size) VARSIZE(pile), limit));
+	Size		size = Max(needed, Min(2 * held, limit));
 	Pile	   *grown;
 
 	if (needed > limit)
-		ReportTooLarge(pile, kind, limit);
+		ReportTooLarge(pile, kind, allowed < MaxAllocSize);
 	grown = AllocatePile(kind, size - HEADER);
 	memcpy((char *) grown + sizeof(int32), (const char *) pile + sizeof(int32),
 		   HEADER + pile->used - sizeof(int32));

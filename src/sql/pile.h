@@ -43,6 +43,9 @@ typedef struct PileKind
  */
 extern Pile *PileOwnState(FunctionCallInfo fcinfo, const PileKind *kind);
 
+/* What a function returns that leaves the state as it is, such as for a row with a NULL. */
+extern Datum PileSameState(FunctionCallInfo fcinfo);
+
 /* Another state, which is only read; maybe a copy. */
 extern const Pile *PileOtherState(FunctionCallInfo fcinfo, int argument, const PileKind *kind);
 

@@ -36,14 +36,6 @@ typedef struct SparseEntry
 static const PileKind list_pile = {0x4C435243, 8 * sizeof(SparseEntry), "commrec.collect"};
 static const PileKind matrix_pile = {0x4D435243, 1024, "commrec.pack_csr"};
 
-static Datum
-SameState(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-}
-
 static void
 CheckNumber(int32 number, const char *what)
 {
@@ -79,7 +71,7 @@ commrec_collect_accum(PG_FUNCTION_ARGS)
 	SparseEntry entry;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		return SameState(fcinfo);
+		return PileSameState(fcinfo);
 	entry.row = 0;
 	entry.column = PG_GETARG_INT32(1);
 	entry.value = PG_GETARG_FLOAT8(2);
@@ -94,7 +86,7 @@ commrec_pack_csr_accum(PG_FUNCTION_ARGS)
 	SparseEntry entry;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
-		return SameState(fcinfo);
+		return PileSameState(fcinfo);
 	entry.row = PG_GETARG_INT32(1);
 	entry.column = PG_GETARG_INT32(2);
 	entry.value = PG_GETARG_FLOAT8(3);
@@ -110,7 +102,7 @@ Combine(FunctionCallInfo fcinfo, const PileKind *kind)
 	const Pile *other = PileOtherState(fcinfo, 1, kind);
 
 	if (other == NULL)
-		return SameState(fcinfo);
+		return PileSameState(fcinfo);
 	if (pile == NULL)
 		pile = PileCreate(kind, NULL, 0);
 	PG_RETURN_POINTER(PileMerge(pile, kind, other));
