@@ -174,6 +174,8 @@ SELECT commrec.gram_accum(NULL, NULL);
 SELECT commrec.gram_final('\x00');
 SELECT commrec.pack_factors_final((repeat('a', 100))::bytea);
 SELECT commrec.collect_final((repeat('a', 100))::bytea);
+-- a state of somebody's own making: one entry, of row and column -1
+SELECT commrec.pack_csr_final('\x4352434d'::bytea || '\x0100000000000000' || '\x1000000000000000' || '\x0000000000000000' || '\x000000000000f03fffffffffffffffff');
 BEGIN;
 SET LOCAL commrec.max_train_memory = '1MB';
 SELECT commrec.pack_csr(n, n, 1) FROM generate_series(1, 200000) AS n;

@@ -187,12 +187,23 @@ SELECT commrec.ials(1, 1, 1, '[]');
 SELECT commrec.ials(1, 1, 1, '{"factors": 0}');
 SELECT commrec.ials(1, 1, 1, '{"factor": 8}');
 SELECT commrec.ials(user_id, item_id, 1, CASE WHEN user_id < 30 THEN '{"factors": 8}' ELSE '{"factors": 9}' END::jsonb) FROM events;
+SELECT commrec.ials(user_id, item_id, 1, CASE user_id % 3 WHEN 0 THEN '{"factors": 8}' WHEN 1 THEN '{"seed": 42, "factors": 8.0}' ELSE '{"factors": 8, "alpha": null}' END::jsonb) IS NOT NULL AS means_the_same FROM events;
 SELECT commrec.ials(user_id, item_id, 1, CASE WHEN user_id < 30 THEN '{"factors": 8}'::jsonb END) FROM events;
 SELECT r.* FROM model, commrec.recommend_from(packed, 1, 0) AS r;
 SELECT commrec.ials_accum(NULL, 1, 1, 1, NULL);
 SELECT commrec.ials_combine(NULL, '\x00');
 SELECT commrec.ials_final('\x00');
 SELECT commrec.ials_final((repeat('00', 40))::bytea);
+-- states of somebody's own making: magic, rows, bytes used, bytes of the prefix, content
+CREATE FUNCTION forged(magic text, row_count integer, used integer, prefix integer, content bytea) RETURNS bytea LANGUAGE sql AS $$
+	SELECT convert_to(magic, 'LATIN1') || pg_catalog.decode(pg_catalog.string_agg(pg_catalog.lpad(pg_catalog.to_hex(b), 2, '0'), ''), 'hex') || content
+	FROM (SELECT (n >> (8 * i)) & 255 AS b FROM pg_catalog.unnest(ARRAY[row_count, 0, used, 0, prefix, 0]) WITH ORDINALITY AS v (n, o), pg_catalog.generate_series(0, 3) AS i ORDER BY o, i) AS bytes
+$$;
+SELECT commrec.ials_final(forged('CRII', 1, 24, 0, (repeat('a', 24))::bytea));
+SELECT commrec.ials_final(forged('CRII', 1, 144, 120, (repeat('a', 144))::bytea));
+SELECT commrec.ials_final(forged('CRII', 1, 1000, 96, (repeat('a', 120))::bytea));
+SELECT commrec.ials_final(forged('CRIT', 1000000, 120, 96, (repeat('a', 120))::bytea));
+SELECT commrec.ials_final_text(forged('CRIT', 3, 120, 120, (repeat('a', 120))::bytea));
 BEGIN;
 SET LOCAL commrec.max_train_memory = '1MB';
 SAVEPOINT s;

@@ -3,8 +3,10 @@
  *		The aggregate ials(): collects the rows of a group, and trains when they are all there.
  *
  * The state is a pile (sql/pile.h) of the rows as train/packed.h wants them,
- * with the hyperparameters as its prefix: the bytes of the jsonb value without
- * its varlena header, nothing for NULL.
+ * with the hyperparameters as its prefix: first as they were understood, with
+ * NaN where the data decide, then the bytes of the jsonb value, nothing for
+ * NULL.  The bytes are compared with those of the next row and never read
+ * otherwise, so that nobody can do harm with a state of his own making.
  */
 #include "postgres.h"
 
@@ -33,64 +35,73 @@ PG_FUNCTION_INFO_V1(commrec_ials_final_text);
 static const PileKind integer_pile = {0x49495243, 1024, "commrec.ials"};	/* "CRII" */
 static const PileKind text_pile = {0x54495243, 1024, "commrec.ials"};	/* "CRIT" */
 
-/* The hyperparameters of a pile, NULL for none. */
-static Jsonb *
-PileHyperparameters(const Pile *pile)
+/* The hyperparameters of a pile; those that cannot have come from jsonb are damage. */
+static void
+PileHyperparameters(const Pile *pile, CrIalsHyperparameters *parameters)
 {
-	Jsonb	   *hyperparameters;
+	bool		is_sound = pile->prefix >= sizeof(CrIalsHyperparameters);
 
-	if (pile->prefix == 0)
-		return NULL;
-	hyperparameters = palloc(VARHDRSZ + pile->prefix);
-	SET_VARSIZE(hyperparameters, VARHDRSZ + pile->prefix);
-	memcpy(VARDATA(hyperparameters), pile->data, pile->prefix);
-	return hyperparameters;
+	if (is_sound)
+	{
+		memcpy(parameters, pile->data, sizeof(CrIalsHyperparameters));
+		is_sound = PackedAllows(parameters);
+	}
+	if (!is_sound)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the state of the aggregate is damaged"),
+				 errhint("Call the aggregate commrec.ials(), not its support functions.")));
 }
 
-/*
- * 22023 unless two hyperparameters, as bytes of jsonb, say the same.  The same
- * number may be written in two ways, which is why bytes alone do not decide.
- */
+/* 22023 unless two piles have hyperparameters that mean the same. */
 static void
 CheckSameHyperparameters(const Pile *pile, const Pile *other)
 {
+	CrIalsHyperparameters ours;
+	CrIalsHyperparameters theirs;
+
 	if (pile->prefix == other->prefix && memcmp(pile->data, other->data, pile->prefix) == 0)
 		return;
-	if (pile->prefix != 0 && other->prefix != 0 &&
-		compareJsonbContainers(&PileHyperparameters(pile)->root,
-							   &PileHyperparameters(other)->root) == 0)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("hyperparameters of commrec.ials() differ within a group"),
-			 errhint("Give one value for all rows of a group.")));
+	PileHyperparameters(pile, &ours);
+	PileHyperparameters(other, &theirs);
+	if (memcmp(&ours, &theirs, sizeof(ours)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("hyperparameters of commrec.ials() differ within a group"),
+				 errhint("Give one value for all rows of a group.")));
 }
 
 /* Check hyperparameters once a group, before anything is collected. */
 static Pile *
 NewPile(FunctionCallInfo fcinfo, const PileKind *kind)
 {
-	CrIalsHyperparameters checked;
+	CrIalsHyperparameters parameters;
 	Jsonb	   *given = PG_ARGISNULL(ARGUMENT_HYPERPARAMETERS) ? NULL :
 		PG_GETARG_JSONB_P(ARGUMENT_HYPERPARAMETERS);
+	Size		length = given == NULL ? 0 : VARSIZE(given) - VARHDRSZ;
+	char	   *prefix = palloc(sizeof(parameters) + length);
 
-	PackedHyperparameters(given, &checked);
-	if (given == NULL)
-		return PileCreate(kind, NULL, 0);
-	return PileCreate(kind, VARDATA(given), VARSIZE(given) - VARHDRSZ);
+	PackedHyperparameters(given, &parameters);
+	memcpy(prefix, &parameters, sizeof(parameters));
+	if (length > 0)
+		memcpy(prefix + sizeof(parameters), VARDATA(given), length);
+	return PileCreate(kind, prefix, sizeof(parameters) + length);
 }
 
 /* Compare the row's hyperparameters with the pile's: nearly always the same bytes. */
 static void
 CheckHyperparameters(FunctionCallInfo fcinfo, const PileKind *kind, const Pile *pile)
 {
+	const Size	before = sizeof(CrIalsHyperparameters);
 	struct varlena *given;
 
-	if (!PG_ARGISNULL(ARGUMENT_HYPERPARAMETERS))
+	if (PG_ARGISNULL(ARGUMENT_HYPERPARAMETERS) && pile->prefix == before)
+		return;
+	if (!PG_ARGISNULL(ARGUMENT_HYPERPARAMETERS) && pile->prefix > before)
 	{
 		given = PG_GETARG_VARLENA_PP(ARGUMENT_HYPERPARAMETERS);
-		if (VARSIZE_ANY_EXHDR(given) == pile->prefix &&
-			memcmp(VARDATA_ANY(given), pile->data, pile->prefix) == 0)
+		if (VARSIZE_ANY_EXHDR(given) == pile->prefix - before &&
+			memcmp(VARDATA_ANY(given), pile->data + before, pile->prefix - before) == 0)
 			return;
 	}
 	CheckSameHyperparameters(pile, NewPile(fcinfo, kind));
@@ -212,15 +223,17 @@ static Datum
 Final(FunctionCallInfo fcinfo, const PileKind *kind, IdKind ids)
 {
 	const Pile *pile = PileOtherState(fcinfo, 0, kind);
+	CrIalsHyperparameters parameters;
 	PackedRows	rows;
 
 	if (pile == NULL)
 		PG_RETURN_NULL();
+	PileHyperparameters(pile, &parameters);
 	rows.kind = ids;
 	rows.bytes = PileRows(pile);
 	rows.size = PileRowBytes(pile);
 	rows.count = pile->rows;
-	PG_RETURN_BYTEA_P(PackedTrain(&rows, PileHyperparameters(pile), VARSIZE(pile)));
+	PG_RETURN_BYTEA_P(PackedTrain(&rows, &parameters, VARSIZE(pile)));
 }
 
 /* ials_final(state bytea) -> bytea */

@@ -137,6 +137,29 @@ CompareEntries(const void *left, const void *right)
 	return (a->value > b->value) - (a->value < b->value);
 }
 
+static void pg_attribute_noreturn()
+ReportDamagedState(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("the state of the aggregate is damaged"),
+			 errhint("Call the aggregate, not its support functions.")));
+}
+
+/* Numbers that the transition functions would have refused. */
+static void
+CheckEntries(const SparseEntry *entries, int64 count)
+{
+	for (int64 i = 0; i < count; i++)
+	{
+		if ((i & 0xffff) == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (entries[i].row < 0 || entries[i].row == PG_INT32_MAX || entries[i].column < 0 ||
+			entries[i].column == PG_INT32_MAX || !isfinite(entries[i].value))
+			ReportDamagedState();
+	}
+}
+
 /*
  * The entries of a pile, sorted, those of one place added up; *count is how
  * many are left.
@@ -149,10 +172,9 @@ SortedEntries(const Pile *pile, int64 *count)
 	int64		last = 0;
 
 	if (bytes != mul_size((Size) pile->rows, sizeof(SparseEntry)) || pile->rows == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("the state of the aggregate is damaged")));
+		ReportDamagedState();
 	memcpy(entries, PileRows(pile), bytes);
+	CheckEntries(entries, pile->rows);
 	qsort(entries, pile->rows, sizeof(SparseEntry), CompareEntries);
 	for (int64 i = 1; i < pile->rows; i++)
 	{

@@ -35,6 +35,22 @@ PackedHyperparameters(Jsonb *given, CrIalsHyperparameters *parameters)
 	HyperparametersApply(ALGORITHM, given, parameters);
 }
 
+bool
+PackedAllows(const CrIalsHyperparameters *parameters)
+{
+	const CrAlgorithm *algorithm = cr_algorithm_find(ALGORITHM);
+
+	for (int i = 0; i < algorithm->parameter_count; i++)
+	{
+		const CrParameter *parameter = &algorithm->parameters[i];
+		double		value = *(const double *) ((const char *) parameters + parameter->offset);
+
+		if (!(parameter->from_data && isnan(value)) && !cr_parameter_allows(parameter, value))
+			return false;
+	}
+	return true;
+}
+
 /*
  * What the data decide.  No row has a time, so that there is nothing newest to
  * validate popularity on: none unless it is asked for.
@@ -117,7 +133,7 @@ DescribeModel(const PackedRun *run, bool is_learned, int64 rows, PackedModel *mo
 }
 
 bytea *
-PackedTrain(const PackedRows *rows, Jsonb *hyperparameters, Size held)
+PackedTrain(const PackedRows *rows, const CrIalsHyperparameters *hyperparameters, Size held)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "commrec packed training",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -127,7 +143,7 @@ PackedTrain(const PackedRows *rows, Jsonb *hyperparameters, Size held)
 	bytea	   *packed;
 	bool		is_learnable;
 
-	PackedHyperparameters(hyperparameters, &run->used);
+	run->used = *hyperparameters;
 	BudgetInit(&run->budget);
 	BudgetReserve(&run->budget, held, "the state of the aggregate");
 	ProgressBegin(&run->progress, "", false);

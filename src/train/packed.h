@@ -64,14 +64,18 @@ extern void PackedReadRows(const PackedRows *rows, MemoryBudget *budget,
 
 /*
  * Train and pack.  "held" bytes, such as those of the rows, count against
- * commrec.max_train_memory from the beginning.  The result is in the current
- * context.  22023 for wrong hyperparameters, 54000 beyond the memory or 1 GB,
- * 55000 if the training does not converge.
+ * commrec.max_train_memory from the beginning; hyperparameters that are NaN are
+ * chosen from the data.  The result is in the current context.  54000 beyond
+ * the memory or 1 GB, 55000 if the training does not converge.
  */
-extern bytea *PackedTrain(const PackedRows *rows, Jsonb *hyperparameters, Size held);
+extern bytea *PackedTrain(const PackedRows *rows, const CrIalsHyperparameters *hyperparameters,
+						  Size held);
 
 /* Presets, and over them what is given: 22023 if that is wrong. */
 extern void PackedHyperparameters(Jsonb *given, CrIalsHyperparameters *parameters);
+
+/* Could they have come from PackedHyperparameters()? */
+extern bool PackedAllows(const CrIalsHyperparameters *parameters);
 
 /* packed_encode.c */
 
