@@ -730,7 +730,20 @@ BEGIN
 			low double precision,
 			high double precision,
 			users bigint NOT NULL);
-		CREATE INDEX metric_evaluation_idx ON %1$I.metric (evaluation)
+		CREATE INDEX metric_evaluation_idx ON %1$I.metric (evaluation);
+
+		CREATE TABLE %1$I.trial (
+			tuning integer,
+			trial integer,
+			hyperparameters jsonb NOT NULL,
+			metric text NOT NULL,
+			folds integer NOT NULL,
+			value double precision,
+			seconds double precision,
+			finished_at timestamptz,
+			is_best boolean NOT NULL DEFAULT false,
+			error text,
+			PRIMARY KEY (tuning, trial))
 	$sql$, schema_name, user_sql, item_sql);
 END
 $$;
@@ -873,7 +886,18 @@ BEGIN
 			('metric', 'value', 'mean over the users'),
 			('metric', 'low', 'lower end of the interval, by bootstrap over users; NULL: none'),
 			('metric', 'high', 'upper end of the interval'),
-			('metric', 'users', 'users that it is the mean of'))
+			('metric', 'users', 'users that it is the mean of'),
+			('trial', NULL, 'What commrec.tune() has tried'),
+			('trial', 'tuning', 'number of the search'),
+			('trial', 'trial', 'number of the trial; 1 has the model''s own hyperparameters'),
+			('trial', 'hyperparameters', 'those that are searched; null: chosen from the data'),
+			('trial', 'metric', 'what is to be as high as possible'),
+			('trial', 'folds', 'folds that it has been judged on; 0: not yet'),
+			('trial', 'value', 'mean of the metric over these folds'),
+			('trial', 'seconds', 'how long training and ranking took'),
+			('trial', 'finished_at', 'when it was last judged'),
+			('trial', 'is_best', 'is it the one that the search recommends?'),
+			('trial', 'error', 'why it was given up; NULL: it was not'))
 			AS w (relation, attribute, words),
 			LATERAL (SELECT CASE WHEN w.attribute IS NULL THEN format('TABLE %I.%I', schema_name, w.relation)
 						ELSE format('COLUMN %I.%I.%I', schema_name, w.relation, w.attribute) END, w.words)
@@ -1416,7 +1440,7 @@ BEGIN
 	WHERE c.relnamespace = namespace AND c.relkind = 'r'
 		AND c.relname IN ('commrec_model', 'action', 'version', 'epoch', 'user_embedding', 'item_embedding',
 			'item_block', 'item_filter', 'item_filter_member', 'item_filter_piece', 'item_spread', 'spread_factor',
-			'user_activity', 'evaluation', 'metric');
+			'user_activity', 'evaluation', 'metric', 'trial');
 	IF functions IS NOT NULL THEN
 		EXECUTE format('DROP FUNCTION %s %s', functions, behaviour);
 	END IF;
@@ -1438,16 +1462,28 @@ COMMENT ON FUNCTION commrec.drop_model(text, boolean) IS
 -- 6  Training and versions
 -- ---------------------------------------------------------------------------
 
+CREATE TYPE commrec.deployment AS ENUM ('never', 'always', 'if_better');
+COMMENT ON TYPE commrec.deployment IS
+'Does a new version serve? true stands for always, false for never.';
+
+CREATE FUNCTION commrec.deployment(deploys boolean) RETURNS commrec.deployment
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT CASE WHEN deploys THEN 'always' ELSE 'never' END::commrec.deployment $$;
+COMMENT ON FUNCTION commrec.deployment(boolean) IS
+'"always" for true, "never" for false: a cast, so that deploy => false can be written.';
+CREATE CAST (boolean AS commrec.deployment) WITH FUNCTION commrec.deployment(boolean) AS IMPLICIT;
+
 CREATE FUNCTION commrec.train(model text, hyperparameters jsonb DEFAULT NULL, workers integer DEFAULT NULL,
-	deploy boolean DEFAULT true, verbose boolean DEFAULT false, strict boolean DEFAULT false,
+	deploy commrec.deployment DEFAULT 'always', verbose boolean DEFAULT false, strict boolean DEFAULT false,
 	allow_row_security boolean DEFAULT false)
 RETURNS TABLE (version integer, trained_at timestamptz, algorithm text, hyperparameters jsonb, events bigint,
 	users bigint, items bigint, pairs bigint, skipped jsonb, events_until timestamptz, seconds double precision,
 	workers integer, memory_planned bigint, row_security boolean, metrics jsonb, dims integer, factors integer, deployed boolean)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 COST 1000000
 AS 'MODULE_PATHNAME', 'commrec_train';
-COMMENT ON FUNCTION commrec.train(text, jsonb, integer, boolean, boolean, boolean, boolean) IS
-'Trains a model, of which the caller must be owner (42501), and returns the new row of its table "version". The events are read as the caller. hyperparameters: over those of the model, for this run. workers: parallel workers at most; NULL: max_parallel_maintenance_workers; the result does not depend on it. deploy: serve the new version at once. verbose: a line per epoch, and what each phase cost. strict: a value that is NaN or infinite is an error (22023) and not just skipped. allow_row_security: train on what row security lets through (else 55000). No usable events, or no convergence: 55000; being trained: 55006; too large for commrec.max_train_memory: 54000; events missing: 42P01; column missing: 42703, of another type: 42804; read-only transaction: 25006; cancelled: 57014; NULL model: 22004; unknown: 42704. After any error the deployed version goes on serving. Algorithm "ials": Rendle et al., Revisiting the performance of iALS on item recommendation benchmarks, 2021.';
+COMMENT ON FUNCTION commrec.train(text, jsonb, integer, commrec.deployment, boolean, boolean, boolean) IS
+'Trains a model, of which the caller must be owner (42501), and returns the new row of its table "version". The events are read as the caller. hyperparameters: over those of the model, for this run. workers: parallel workers at most; NULL: max_parallel_maintenance_workers; the result does not depend on it. deploy: serve the new version at once: "always" or true, "never" or false, or "if_better": unless the version that serves does better, which is found out on held-out events (the newest tenth by time, without times a tenth of the pairs), on which both sets of hyperparameters are trained and judged by nDCG@10 for the same users; a NOTICE and metrics -> ''comparison'' say how it went. verbose: a line per epoch, and what each phase cost. strict: a value that is NaN or infinite is an error (22023) and not just skipped. allow_row_security: train on what row security lets through (else 55000). No usable events, or no convergence: 55000; being trained: 55006; too large for commrec.max_train_memory: 54000; events missing: 42P01; column missing: 42703, of another type: 42804; read-only transaction: 25006; cancelled: 57014; NULL model: 22004; unknown: 42704. After any error the deployed version goes on serving. Algorithm "ials": Rendle et al., Revisiting the performance of iALS on item recommendation benchmarks, 2021.';
 
 CREATE FUNCTION commrec.deploy(model text, version integer) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 10000
@@ -1483,7 +1519,7 @@ COMMENT ON FUNCTION commrec.rollback(text) IS
 'Makes the newest version before the deployed one serve whose data are still there, and returns its number. The caller must be owner (42501). None: 55000; NULL model: 22004; unknown: 42704; read-only transaction: 25006.';
 
 CREATE PROCEDURE commrec.refresh(model text, if_running text DEFAULT 'error', hyperparameters jsonb DEFAULT NULL,
-	search_path text DEFAULT pg_catalog.current_setting('search_path'))
+	deploy commrec.deployment DEFAULT 'always', search_path text DEFAULT pg_catalog.current_setting('search_path'))
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1497,7 +1533,7 @@ BEGIN
 	BEGIN
 		-- The end of this procedure undoes it: the setting is the procedure's own.
 		PERFORM pg_catalog.set_config('search_path', search_path, true);
-		PERFORM FROM commrec.train(model, hyperparameters);
+		PERFORM FROM commrec.train(model, hyperparameters, deploy => deploy);
 		RETURN;
 	EXCEPTION WHEN object_in_use THEN
 		-- An object in use may also be one that the events are read from.
@@ -1509,8 +1545,8 @@ BEGIN
 	RAISE NOTICE USING MESSAGE = format('model "%s" is being trained, so this refresh is skipped', model);
 END
 $$;
-COMMENT ON PROCEDURE commrec.refresh(text, text, jsonb, text) IS
-'Trains a model and deploys the result, for use in a schedule: CALL commrec.refresh(''courses'', if_running => ''skip''). if_running: what to do while another session trains the model, "error" (55006) or "skip" (a NOTICE); another value: 22023. hyperparameters: as in commrec.train(). search_path is in force while the events are read; leave it out. Errors as in commrec.train().';
+COMMENT ON PROCEDURE commrec.refresh(text, text, jsonb, commrec.deployment, text) IS
+'Trains a model and deploys the result, for use in a schedule: CALL commrec.refresh(''courses'', if_running => ''skip''). if_running: what to do while another session trains the model, "error" (55006) or "skip" (a NOTICE); another value: 22023. hyperparameters, deploy: as in commrec.train(). search_path is in force while the events are read; leave it out. Errors as in commrec.train().';
 
 -- ---------------------------------------------------------------------------
 -- 7  Reading what was learned
@@ -2293,6 +2329,15 @@ AS 'MODULE_PATHNAME', 'commrec_evaluate';
 COMMENT ON FUNCTION commrec.evaluate(text, integer, timestamptz, regclass, integer[], text[], regclass, boolean, text, double precision, jsonb, integer, integer, double precision, integer, integer, boolean, boolean) IS
 'How good a model is, against baselines. Without test: the model''s events are split, a model is trained in memory on what is known, and what follows is to be foreseen; nothing is published. split: "time" (events at or after split_at, by default the newest test_share of them), "last" (the newest item of each user), "random" (test_share of each user''s pairs, by seed); by default time where there are times, else random. hyperparameters are those of the model, or of the version given, and over them those given here. With test, a relation with the model''s user and item columns: a version (the deployed one) is judged as it serves; negatives, a relation of the same columns, makes it the sampled protocol. A test item is one that the user prefers and has not had to do with; all users who have one count, or so many of them as users says, drawn by seed. The whole catalogue less what the user has seen is ranked as by commrec.recommend(). Metrics at each k: recall, precision, ndcg, map, mrr, hit_rate, novelty (bits), diversity (1 - cosine), coverage and gini; auc of the whole ranking. Baselines: "popular" by number of users, "recent" by popularity with a half-life of 7 days; "model - popular" is the difference over the same users. low and high: interval by bootstrap over users (replicates; 0: none). strata: also by activity of the user, popularity and age of the item. The figures are kept in the model''s tables evaluation and metric. A NULL argument stands for its default. The caller must be owner (42501). Wrong argument: 22023; infinite split_at: 22008; no times, nothing to learn or foresee, no deployed version or its data gone: 55000; unknown version: 42704; relation or column missing: 42P01, 42703; too large for commrec.max_train_memory: 54000; read-only transaction: 25006. doc/evaluation.md has definitions and papers.';
 
+CREATE PROCEDURE commrec.tune(model text, search jsonb DEFAULT NULL, trials integer DEFAULT 30,
+	budget interval DEFAULT NULL, metric text DEFAULT 'ndcg@10', split text DEFAULT NULL, folds integer DEFAULT 3, apply boolean DEFAULT false,
+	users integer DEFAULT 10000, seed integer DEFAULT 42, workers integer DEFAULT NULL, verbose boolean DEFAULT false,
+	allow_row_security boolean DEFAULT false)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'commrec_tune';
+COMMENT ON PROCEDURE commrec.tune(text, jsonb, integer, interval, text, text, integer, boolean, integer, integer, integer, boolean, boolean) IS
+'Searches for good hyperparameters: CALL commrec.tune(''courses''). Trial 1 has those of the model, the others draw what is searched, by seed; all are judged on the first fold, the better third and trial 1 on the second, too, and so on. search: for each hyperparameter the values to choose from, or a range: {"factors": [32, 64], "regularization": {"low": 0.001, "high": 0.1, "scale": "log"}}; by default factors, epochs, unobserved_weight and regularization around the defaults for the data. split: what a fold is. "time": a tenth of the events, to be foreseen from all that came before; the newest, the one before, and so on; "last": the newest item of each user, the one before, and so on; "random": a tenth of the pairs, by seed; by default time where there are times, else random. The events are read once. The weight of popularity is validated once a fold, unless it is searched. budget: after this time no trial is begun (NULL: no limit). metric: recall, precision, ndcg, map, mrr or hit_rate at a k. users: judged on at most, drawn by seed. apply: write the best into the model, as commrec.alter_model() would; nothing is trained or deployed. verbose: a line a trial. The procedure commits after every trial, in the model''s table "trial", so that a cancel loses only the one under way; it cannot be called in a transaction block (2D000). A NULL argument stands for its default. The caller must be owner (42501). Wrong argument: 22023; nothing to learn or foresee: 55000; model NULL: 22004, unknown: 42704; too large for commrec.max_train_memory: 54000; read-only transaction: 25006. Bergstra and Bengio, Random search for hyper-parameter optimization, JMLR 2012; Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparameter optimization, AISTATS 2016.';
+
 -- ---------------------------------------------------------------------------
 -- 9  Views, privileges
 -- ---------------------------------------------------------------------------
@@ -2452,7 +2497,7 @@ REVOKE EXECUTE ON FUNCTION
 	commrec.require_filter(name, text, text),
 	commrec.filter_column(name, oid, name),
 	commrec.publish_filters(name, integer),
-	commrec.train(text, jsonb, integer, boolean, boolean, boolean, boolean),
+	commrec.train(text, jsonb, integer, commrec.deployment, boolean, boolean, boolean),
 	commrec.evaluate(text, integer, timestamptz, regclass, integer[], text[], regclass, boolean, text, double precision, jsonb, integer, integer, double precision, integer, integer, boolean, boolean),
 	commrec.deploy(text, integer),
 	commrec.rollback(text),
@@ -2482,4 +2527,5 @@ REVOKE EXECUTE ON FUNCTION
 	commrec.ials(bigint, bigint, double precision, jsonb),
 	commrec.ials(text, text, double precision, jsonb)
 FROM PUBLIC;
-REVOKE EXECUTE ON PROCEDURE commrec.refresh(text, text, jsonb, text) FROM PUBLIC;
+REVOKE EXECUTE ON PROCEDURE commrec.tune(text, jsonb, integer, interval, text, text, integer, boolean, integer, integer, integer, boolean, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON PROCEDURE commrec.refresh(text, text, jsonb, commrec.deployment, text) FROM PUBLIC;

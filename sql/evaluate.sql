@@ -167,6 +167,25 @@ SELECT protocol FROM noise.evaluation ORDER BY evaluation DESC LIMIT 1;
 SELECT pg_temp.error_of($$SELECT commrec.evaluate('noise', split => 'last')$$);
 SELECT pg_temp.error_of($$SELECT commrec.evaluate('noise', split_at => now())$$);
 
+-- a training may be deployed only if it is better: nothing serves; worse; the same; better; booleans as ever
+SELECT count(*) > 0 AS created FROM commrec.create_model('careful', 'regress_evaluate.events', time_column => 'at', hyperparameters => '{"factors": 8}');
+SET client_min_messages = notice;
+SELECT version, deployed, metrics -> 'comparison' AS comparison FROM commrec.train('careful', deploy => 'if_better');
+SET client_min_messages = warning;
+SELECT version, deployed, metrics -> 'comparison' ->> 'version' AS against, (metrics #>> '{comparison,ndcg}')::real < (metrics #>> '{comparison,ndcg_version}')::real AS worse,
+	(metrics #>> '{comparison,high}')::real < 0 AS clearly
+	FROM commrec.train('careful', '{"epochs": 1, "factors": 1, "popularity_weight": 0}', deploy => 'if_better');
+SELECT version, deployed, (metrics #>> '{comparison,ndcg}')::real = (metrics #>> '{comparison,ndcg_version}')::real AS same
+	FROM commrec.train('careful', (SELECT hyperparameters FROM careful.version WHERE version = 1), deploy => 'if_better');
+SELECT version, deployed, metrics ? 'comparison' AS compared FROM commrec.train('careful', '{"epochs": 1, "factors": 1, "popularity_weight": 0}', deploy => true);
+SELECT version, deployed FROM commrec.train('careful', deploy => 'if_better');
+SELECT version, deployed FROM commrec.train('careful', deploy => false);
+SELECT version, deployed FROM commrec.train('careful', deploy => 'never');
+SELECT version, deployed FROM commrec.train('careful', deploy => NULL);
+CALL commrec.refresh('careful', hyperparameters => '{"epochs": 1, "factors": 1, "popularity_weight": 0}', deploy => 'if_better');
+SELECT version, deployed FROM careful.version ORDER BY version;
+SELECT pg_temp.error_of($$SELECT commrec.train('careful', deploy => 'perhaps')$$);
+
 -- errors
 SELECT n, pg_temp.error_of('SELECT commrec.evaluate(' || c || ')') FROM (VALUES
 	(1, $$NULL$$), (2, $$'nobody'$$), (3, $$'judged', 77$$), (4, $$'judged', 77, test => 'regress_evaluate.test'$$),
@@ -204,5 +223,5 @@ SELECT scorer, abs(w.value - s.value) < 1e-4 AS same FROM commrec.evaluate('word
 	USING (scorer, stratum, metric, k) WHERE metric = 'recall' AND k = 10 ORDER BY scorer;
 DROP OWNED BY regress_evaluate_reader;
 DROP ROLE regress_evaluate_reader;
-SELECT commrec.drop_model('judged'), commrec.drop_model('noise'), commrec.drop_model('words');
+SELECT commrec.drop_model('judged'), commrec.drop_model('noise'), commrec.drop_model('words'), commrec.drop_model('careful');
 DROP SCHEMA regress_evaluate CASCADE;

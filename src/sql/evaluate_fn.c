@@ -155,12 +155,7 @@ read_split(FunctionCallInfo fcinfo, EvaluateOptions *options)
 				 errhint("Leave it out for the newest tenth of the events.")));
 	options->split = PG_ARGISNULL(ARG_SPLIT) ? NULL :
 		text_to_cstring(PG_GETARG_TEXT_PP(ARG_SPLIT));
-	if (options->split != NULL && strcmp(options->split, "time") != 0 &&
-		strcmp(options->split, "last") != 0 && strcmp(options->split, "random") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unrecognized split \"%s\"", options->split),
-				 errhint("Use \"time\", \"last\" or \"random\".")));
+	EvaluateCheckSplit(options->split);
 	options->test_share = part_argument(fcinfo, ARG_TEST_SHARE, "test_share", 0.1);
 }
 

@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "store/evaluation.h"
 #include "train/evaluate_internal.h"
@@ -61,6 +62,17 @@ read_hyperparameters(EvaluateRun *run)
 	HyperparametersApply(algorithm, run->config->hyperparameters, &run->given);
 	HyperparametersApply(algorithm, run->version.hyperparameters, &run->given);
 	HyperparametersApply(algorithm, run->options->hyperparameters, &run->given);
+}
+
+void
+EvaluateCheckSplit(const char *split)
+{
+	if (split != NULL && strcmp(split, "time") != 0 && strcmp(split, "last") != 0 &&
+		strcmp(split, "random") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unrecognized split \"%s\"", split),
+				 errhint("Use \"time\", \"last\" or \"random\".")));
 }
 
 SplitRule
@@ -113,7 +125,8 @@ evaluate_split(EvaluateRun *run)
 	ProgressPhase(&run->progress, "reading events", -1);
 	log = EventsRead(run->config, &events, &run->budget);
 	split_options.rule = EvaluateSplitRule(log, options->has_split_at ? "time" : options->split);
-	EventSplitMake(log, &split_options, &run->memory, &split);
+	if (!EventSplitMake(log, &split_options, &run->memory, &split))
+		EventSplitRequire(&split);
 	describe_split(run, split_options.rule, &split);
 	EvaluateLearn(&split, &run->given, options->workers, &run->memory, &run->progress, &model);
 	EvaluateModelCase(&split, &model, &run->memory, &run->catalogue, &run->users);
@@ -257,6 +270,9 @@ report_verdict(const EvaluateRun *run, int scorer)
 static void
 run_phases(EvaluateRun *run, Oid schema, EvaluateResult *result)
 {
+	/* What the statement has done before, such as train the version, is to be seen by all readers. */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
 	run->config = ModelReadConfig(schema);
 	BudgetInit(&run->budget);
 	run->memory.budget = &run->budget;
@@ -278,6 +294,7 @@ run_phases(EvaluateRun *run, Oid schema, EvaluateResult *result)
 	for (int scorer = 1; scorer < run->scorers; scorer++)
 		report_verdict(run, scorer);
 	ProgressEnd(&run->progress);
+	PopActiveSnapshot();
 }
 
 /* The figures outlive the run. */

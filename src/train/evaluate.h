@@ -13,8 +13,11 @@
 #ifndef COMMREC_EVALUATE_H
 #define COMMREC_EVALUATE_H
 
+#include "core/algorithm.h"
 #include "store/evaluation.h"
 #include "store/model.h"
+#include "train/events.h"
+#include "train/progress.h"
 #include "utils/timestamp.h"
 
 #define EVALUATE_CUTOFFS_MAX	16
@@ -58,6 +61,9 @@ typedef struct EvaluateOptions
 	bool		allow_row_security;
 } EvaluateOptions;
 
+/* 22023 unless it is the name of a split, or NULL. */
+extern void EvaluateCheckSplit(const char *split);
+
 typedef struct EvaluateResult
 {
 	int32		evaluation;		/* its number in the model's tables "evaluation" and "metric" */
@@ -70,5 +76,24 @@ typedef struct EvaluateResult
  * the model compares with each baseline.
  */
 extern void Evaluate(Oid schema, const EvaluateOptions *options, EvaluateResult *result);
+
+/* Hyperparameters against those of the version that serves: mean nDCG@10 over the same users. */
+typedef struct EvaluateComparison
+{
+	int32		incumbent;		/* version; 0: none serves */
+	int32		users;			/* 0: too few events to compare by */
+	double		ndcg_candidate;
+	double		ndcg_incumbent;
+	double		low;			/* 95 % interval of their difference */
+	double		high;
+} EvaluateComparison;
+
+extern void EvaluateCompare(Oid schema, const char *algorithm, const EventLog *log,
+							const CrIalsHyperparameters *candidate, int workers,
+							MemoryBudget *budget, Progress *progress,
+							EvaluateComparison *comparison);
+
+/* Does nothing speak for the incumbent? */
+extern bool EvaluateIsBetter(const EvaluateComparison *comparison);
 
 #endif							/* COMMREC_EVALUATE_H */

@@ -43,6 +43,8 @@ typedef struct SplitOptions
 	bool		has_split_at;	/* SPLIT_TIME: else the newest test_share of the events is the test */
 	TimestampTz split_at;
 	double		test_share;
+	double		newer_share;	/* SPLIT_TIME: so much of the newest events is left out altogether */
+	int			newer_items;	/* SPLIT_LAST: so many of the newest items of each user are */
 	double		half_life;		/* of preferences, days */
 	int32		users;			/* test users at most; 0: all */
 	uint64		seed;
@@ -123,15 +125,36 @@ typedef struct EvaluateModel
 	EngineResult result;
 } EvaluateModel;
 
+/* What comparisons and searches go by: one of the metrics of hits at one k. */
+typedef struct EvaluateMeasure
+{
+	int			metric;			/* place among recall, precision, ndcg, map, mrr, hit_rate */
+	int32		k;
+} EvaluateMeasure;
+
+/* evaluate_score.c: from "ndcg@10" and the like; 22023. */
+extern void EvaluateMeasureParse(const char *text, EvaluateMeasure *measure);
+
+/*
+ * evaluate_compare.c: learn from a split with these hyperparameters and judge
+ * the lists; figures has room for split->users.  Keeps nothing in memory.
+ */
+extern void EvaluateTry(const EventSplit *split, const CrIalsHyperparameters *given,
+						const EvaluateMeasure *measure, int workers, MemoryBudget *budget,
+						Progress *progress, CrIalsHyperparameters *used, float *figures);
+
 /* Reserve and allocate count elements, in the current context. */
 extern void *EvaluateAlloc(EvaluateMemory *memory, int64 count, Size width);
 
 /* evaluate.c: the rule of that name; NULL: by time where there is any, else at random. */
 extern SplitRule EvaluateSplitRule(const EventLog *log, const char *split);
 
-/* evaluate_split.c: 55000 if nothing is left to learn from, or to foresee. */
-extern void EventSplitMake(const EventLog *log, const SplitOptions *options,
+/* evaluate_split.c: false if nothing is left to learn from, or to foresee. */
+extern bool EventSplitMake(const EventLog *log, const SplitOptions *options,
 						   EvaluateMemory *memory, EventSplit *split);
+
+/* 55000 if so. */
+extern void EventSplitRequire(const EventSplit *split);
 
 /* evaluate_learn.c: train on split->known as commrec.train() would on all. */
 extern void EvaluateLearn(const EventSplit *split, const CrIalsHyperparameters *given, int workers,
@@ -153,10 +176,12 @@ typedef struct EvaluateVersion
 	Jsonb	   *hyperparameters;	/* as used */
 } EvaluateVersion;
 
+/* evaluate_stored.c: a version's row; 0: the deployed one.  False if there is none. */
+extern bool EvaluateFindVersion(Oid schema, int32 version, EvaluateVersion *result);
+
 /*
- * evaluate_stored.c: a version's row; 0: the deployed one.  42704 if there is
- * none of that number, 55000 if none is deployed or, with "with_data", the
- * version's data are gone.
+ * The same; 42704 if there is none of that number, 55000 if none is deployed
+ * or, with "with_data", the version's data are gone.
  */
 extern void EvaluateReadVersion(Oid schema, int32 version, bool with_data,
 								EvaluateVersion *result);
@@ -177,8 +202,9 @@ extern void EvaluateRankOrder(const EvaluateCatalogue *catalogue, const int32 *o
 							  const EvaluateUsers *users, EvaluateMemory *memory,
 							  EvaluateLists *lists);
 
-/* evaluate_score.c: mean nDCG@k over all users, without any interval. */
-extern double EvaluateMeanNdcg(const EvaluateUsers *users, const EvaluateLists *lists, int32 k);
+/* evaluate_score.c: one metric of the list of every user. */
+extern void EvaluateFigures(const EvaluateUsers *users, const EvaluateLists *lists,
+							const EvaluateMeasure *measure, float *figures);
 
 /* evaluate_score.c: all figures of all scorers, the first of which is the model. */
 extern void EvaluateScore(const EvaluateCatalogue *catalogue, const EvaluateUsers *users,

@@ -544,24 +544,51 @@ score_ages(Scoring *scoring, uint8 *counts)
 	}
 }
 
-double
-EvaluateMeanNdcg(const EvaluateUsers *users, const EvaluateLists *lists, int32 k)
+void
+EvaluateMeasureParse(const char *text, EvaluateMeasure *measure)
+{
+	const char *at = strchr(text, '@');
+
+	for (int metric = METRIC_RECALL; metric <= METRIC_HIT_RATE && at != NULL; metric++)
+	{
+		char	   *end;
+		long		k;
+
+		if (strlen(metric_names[metric]) != (size_t) (at - text) ||
+			strncmp(metric_names[metric], text, (size_t) (at - text)) != 0)
+			continue;
+		errno = 0;
+		k = strtol(at + 1, &end, 10);
+		if (errno != 0 || end == at + 1 || *end != '\0' || k < 1 || k > EVALUATE_K_MAX)
+			break;
+		measure->metric = metric;
+		measure->k = (int32) k;
+		return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized metric \"%s\"", text),
+			 errhint("Use recall, precision, ndcg, map, mrr or hit_rate with a k from 1 to %d, such as ndcg@10.",
+					 EVALUATE_K_MAX)));
+}
+
+void
+EvaluateFigures(const EvaluateUsers *users, const EvaluateLists *lists,
+				const EvaluateMeasure *measure, float *figures)
 {
 	static const Stratum all = {"all", 0, PG_INT64_MAX, NULL, true};
 	int32	   *ranks = palloc((Size) Max(lists->k, 1) * sizeof(int32));
-	double		sum = 0;
+	float		metrics[METRIC_HIT_RATE + 1];
 
 	for (int32 user = 0; user < users->users; user++)
 	{
 		int32		hits = find_hits(users, lists, &all, user, ranks);
-		int32		within = 0;
 
-		while (within < hits && ranks[within] <= k)
-			within++;
-		sum += cr_ndcg(ranks, within, count_relevant(users, &all, user), k);
+		CHECK_FOR_INTERRUPTS();
+		(void) fill_hits(ranks, hits, count_relevant(users, &all, user), measure->k, metrics);
+		figures[user] = metrics[measure->metric];
 	}
 	pfree(ranks);
-	return users->users > 0 ? sum / users->users : 0;
 }
 
 void

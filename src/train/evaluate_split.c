@@ -16,6 +16,9 @@
 
 #define TIMES_MAX	100000		/* sampled for the quantile: sorted in a few ms */
 
+#define HELD_TEST	1			/* to be foreseen */
+#define HELD_OUT	2			/* neither known nor to be foreseen */
+
 /* While a split is made. */
 typedef struct SplitWork
 {
@@ -24,7 +27,7 @@ typedef struct SplitWork
 	EvaluateMemory *memory;
 	EventSplit *split;
 	Touched    *all;			/* pairs of the whole log */
-	uint8	   *is_held;		/* by event */
+	uint8	   *is_held;		/* by event: HELD_TEST, HELD_OUT; 0: known */
 } SplitWork;
 
 void *
@@ -46,9 +49,9 @@ compare_times(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-/* The time at which the newest part of the events begins, from an evenly spaced sample of them. */
+/* The time at which this part of the newest events begins, from an evenly spaced sample of them. */
 static TimestampTz
-find_split_time(const SplitWork *work)
+find_time(const SplitWork *work, double newest)
 {
 	const EventLog *log = work->log;
 	int64		step = log->count / TIMES_MAX + 1;
@@ -65,7 +68,7 @@ find_split_time(const SplitWork *work)
 	if (count == 0)
 		return log->newest;
 	qsort(times, (size_t) count, sizeof(TimestampTz), compare_times);
-	return times[Min((int64) ((1 - work->options->test_share) * (double) count), count - 1)];
+	return times[Min((int64) ((1 - newest) * (double) count), count - 1)];
 }
 
 static void
@@ -74,7 +77,7 @@ hold_out_by_time(SplitWork *work)
 	const EventLog *log = work->log;
 
 	work->split->split_at = work->options->has_split_at ? work->options->split_at :
-		find_split_time(work);
+		find_time(work, work->options->test_share + work->options->newer_share);
 	for (int64 e = 0; e < log->count; e++)
 	{
 		EVENTS_POLL(e);
@@ -84,12 +87,15 @@ hold_out_by_time(SplitWork *work)
 
 /* Mark all events of one item of a user. */
 static void
-hold_out_item(SplitWork *work, int32 user, int32 item)
+hold_out_item(SplitWork *work, int32 user, int32 item, uint8 mark)
 {
 	const EventLog *log = work->log;
 
 	for (int64 e = log->start[user]; e < log->start[user + 1]; e++)
-		work->is_held[e] |= log->item[e] == item;
+	{
+		if (log->item[e] == item)
+			work->is_held[e] = mark;
+	}
 }
 
 static int64
@@ -113,7 +119,7 @@ is_positive(const Touched *touched, int32 user, int32 item)
 	return false;
 }
 
-/* The preferred item of the user's newest event; the last of several; -1 if none has a time. */
+/* The preferred item of the user's newest event left; the last of several; -1 if none has a time. */
 static int32
 newest_item(const SplitWork *work, int32 user)
 {
@@ -124,7 +130,7 @@ newest_item(const SplitWork *work, int32 user)
 	for (int64 e = log->start[user]; e < log->start[user + 1]; e++)
 	{
 		EVENTS_POLL(e);
-		if (log->time[e] == EVENT_NO_TIME || log->time[e] < newest)
+		if (work->is_held[e] || log->time[e] == EVENT_NO_TIME || log->time[e] < newest)
 			continue;
 		if (log->item[e] != item && !is_positive(work->all, user, log->item[e]))
 			continue;
@@ -134,20 +140,24 @@ newest_item(const SplitWork *work, int32 user)
 	return item;
 }
 
-/* The newest item of every user who has another. */
+/* The newest item, or the one before the newest ones, of every user who has another. */
 static void
 hold_out_last(SplitWork *work)
 {
+	int			newer = work->options->newer_items;
+
 	for (int32 user = 0; user < work->all->users; user++)
 	{
-		int32		item;
-
 		EVENTS_POLL(user);
-		if (count_positive(work->all, user) < 2)
+		if (count_positive(work->all, user) < 2 + newer)
 			continue;
-		item = newest_item(work, user);
-		if (item >= 0)
-			hold_out_item(work, user, item);
+		for (int i = 0; i <= newer; i++)
+		{
+			int32		item = newest_item(work, user);
+
+			if (item >= 0)
+				hold_out_item(work, user, item, i < newer ? HELD_OUT : HELD_TEST);
+		}
 	}
 }
 
@@ -170,7 +180,7 @@ hold_out_at_random(SplitWork *work)
 				continue;
 			if (cr_rng_uniform(&rng) < work->options->test_share && left > 1)
 			{
-				hold_out_item(work, user, all->item[pair]);
+				hold_out_item(work, user, all->item[pair], HELD_TEST);
 				left--;
 			}
 		}
@@ -242,19 +252,25 @@ copy_known(const SplitWork *work)
 	known->age_origin = Min(log->age_origin, known->newest);
 }
 
-/* Positive pairs of one user that are not known: both lists ascend. */
+/* Positive pairs of one user that are not known, nor left out: all of these lists ascend. */
 static int64
 find_user_test(const SplitWork *work, const Touched *known, int32 user, int32 *items)
 {
 	const Touched *all = work->all;
 	int64		at = known->start[user];
+	int64		event = work->log->start[user];
 	int64		count = 0;
 
 	for (int64 pair = all->start[user]; pair < all->start[user + 1]; pair++)
 	{
 		if (at < known->start[user + 1] && known->item[at] == all->item[pair])
+		{
 			at++;
-		else if (all->preference[pair] > 0)
+			continue;
+		}
+		while (work->log->item[event] < all->item[pair])
+			event++;
+		if (all->preference[pair] > 0 && work->is_held[event] != HELD_OUT)
 			items[count++] = all->item[pair];
 	}
 	return count;
@@ -313,8 +329,8 @@ sample_users(const SplitWork *work, int32 limit)
 	split->users = taken;
 }
 
-static void
-require_both_parts(const EventSplit *split)
+void
+EventSplitRequire(const EventSplit *split)
 {
 	if (split->known.count > 0 && split->users > 0)
 		return;
@@ -326,17 +342,20 @@ require_both_parts(const EventSplit *split)
 			 errhint("Choose another split_at, split or test_share.")));
 }
 
-void
+bool
 EventSplitMake(const EventLog *log, const SplitOptions *options, EvaluateMemory *memory,
 			   EventSplit *split)
 {
 	TouchedOptions touched_options = {options->half_life, EVENT_NO_TIME};
+	TouchedOptions all_options = touched_options;
 	SplitWork	work = {log, options, memory, split, NULL, NULL};
 	Touched    *known;
 
 	memset(split, 0, sizeof(EventSplit));
 	split->split_at = EVENT_NO_TIME;
-	work.all = TouchedBuild(log, &touched_options, memory->budget);
+	if (options->rule == SPLIT_TIME && options->newer_share > 0)
+		all_options.until = find_time(&work, options->newer_share);
+	work.all = TouchedBuild(log, &all_options, memory->budget);
 	work.is_held = EvaluateAlloc(memory, log->count, 1);
 	memset(work.is_held, 0, (Size) log->count);
 	if (options->rule == SPLIT_TIME)
@@ -352,5 +371,5 @@ EventSplitMake(const EventLog *log, const SplitOptions *options, EvaluateMemory 
 		sample_users(&work, options->users);
 	TouchedFree(known, memory->budget);
 	TouchedFree(work.all, memory->budget);
-	require_both_parts(split);
+	return split->known.count > 0 && split->users > 0;
 }

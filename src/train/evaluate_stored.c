@@ -102,25 +102,37 @@ require_data(Oid schema, const EvaluateVersion *version)
 				 errhint("Raise commrec.keep_versions, so that more versions keep their data.")));
 }
 
-void
-EvaluateReadVersion(Oid schema, int32 version, bool with_data, EvaluateVersion *result)
+bool
+EvaluateFindVersion(Oid schema, int32 version, EvaluateVersion *result)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(version);
+	bool		is_found;
 
 	memset(result, 0, sizeof(EvaluateVersion));
 	SPI_connect();
-	if (ModelExecute(psprintf("SELECT version, dims, factors, items, users, events_until, "
-							  "hyperparameters FROM %s WHERE %s",
-							  ModelTableSql(schema, MODEL_VERSION), version > 0 ?
-							  "version OPERATOR(pg_catalog.=) $1" :
-							  "deployed AND $1 IS NOT NULL"),
-					 1, &type, &value, NULL, SPI_OK_SELECT) != 1)
+	is_found = ModelExecute(psprintf("SELECT version, dims, factors, items, users, events_until, "
+									 "hyperparameters FROM %s WHERE %s",
+									 ModelTableSql(schema, MODEL_VERSION), version > 0 ?
+									 "version OPERATOR(pg_catalog.=) $1" :
+									 "deployed AND $1 IS NOT NULL"),
+							1, &type, &value, NULL, SPI_OK_SELECT) == 1;
+	if (is_found)
+		take_version_row(result, context);
+	SPI_finish();
+	return is_found;
+}
+
+void
+EvaluateReadVersion(Oid schema, int32 version, bool with_data, EvaluateVersion *result)
+{
+	if (!EvaluateFindVersion(schema, version, result))
 		report_no_version(schema, version);
-	take_version_row(result, context);
-	if (with_data)
-		require_data(schema, result);
+	if (!with_data)
+		return;
+	SPI_connect();
+	require_data(schema, result);
 	SPI_finish();
 }
 

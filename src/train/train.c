@@ -23,6 +23,7 @@
 #include "train/blend.h"
 #include "train/costs.h"
 #include "train/engine.h"
+#include "train/evaluate.h"
 #include "train/events.h"
 #include "train/interactions.h"
 #include "train/json.h"
@@ -44,6 +45,8 @@ typedef struct TrainRun
 	PositiveFilter filter;
 	bool		is_learnable;	/* false: answers come from popularity alone */
 	BlendChoice blend;
+	EvaluateComparison comparison;	/* with the deployed version; all 0 if it was not asked for */
+	bool		deploys;
 	double	   *popularity;		/* decayed, by item */
 	float	   *popularity_score;	/* weighted coordinate by item; NULL without */
 	Engine	   *engine;			/* NULL unless is_learnable */
@@ -321,6 +324,24 @@ AddPhases(JsonBuilder *json, const TrainCosts *costs)
 	JsonEndObject(json);
 }
 
+static void
+AddComparison(JsonBuilder *json, const EvaluateComparison *comparison)
+{
+	if (comparison->users == 0)
+	{
+		JsonAddNull(json, "comparison");
+		return;
+	}
+	JsonBeginObject(json, "comparison");
+	JsonAddInteger(json, "version", comparison->incumbent);
+	JsonAddInteger(json, "users", comparison->users);
+	JsonAddNumber(json, "ndcg", comparison->ndcg_candidate);
+	JsonAddNumber(json, "ndcg_version", comparison->ndcg_incumbent);
+	JsonAddNumber(json, "low", comparison->low);
+	JsonAddNumber(json, "high", comparison->high);
+	JsonEndObject(json);
+}
+
 static Jsonb *
 MetricsToJsonb(const TrainRun *run)
 {
@@ -340,6 +361,8 @@ MetricsToJsonb(const TrainRun *run)
 	}
 	else
 		JsonAddNull(&json, "validation");
+	if (run->options->deploy == DEPLOY_IF_BETTER)
+		AddComparison(&json, &run->comparison);
 	AddPhases(&json, &run->costs);
 	return JsonEnd(&json);
 }
@@ -363,7 +386,7 @@ RecordVersion(const TrainRun *run, int32 number, const PublishFactors *factors)
 	version.memory_planned = (int64) run->budget.peak;
 	version.row_security = run->log->row_security;
 	version.metrics = MetricsToJsonb(run);
-	version.deploy = run->options->deploy;
+	version.deploy = run->deploys;
 	version.epochs = run->result.epochs;
 	version.loss = run->result.loss;
 	version.epoch_seconds = run->result.seconds;
@@ -380,12 +403,50 @@ Publish(TrainRun *run)
 	CostsBegin(&run->costs, PHASE_PUBLISH);
 	ProgressPhase(&run->progress, "publishing", -1);
 	FillFactors(run, &factors);
-	number = VersionPublish(run->config, &factors, run->options->deploy);
+	number = VersionPublish(run->config, &factors, run->deploys);
 	CostsEnd(&run->costs);
 	if (run->options->verbose)
 		CostsReport(&run->costs);
 	RecordVersion(run, number, &factors);
 	return number;
+}
+
+/* Will the new version serve?  Where that depends, both are judged on the same events. */
+static void
+DecideDeployment(TrainRun *run)
+{
+	run->deploys = run->options->deploy != DEPLOY_NEVER;
+	if (run->options->deploy != DEPLOY_IF_BETTER)
+		return;
+	CostsBegin(&run->costs, PHASE_VALIDATION);
+	ProgressPhase(&run->progress, "comparing", -1);
+	EvaluateCompare(run->config->schema, run->config->algorithm, run->log, &run->given,
+					run->options->workers, &run->budget, &run->progress, &run->comparison);
+	run->deploys = EvaluateIsBetter(&run->comparison);
+}
+
+/* What became of deploy => 'if_better', and why. */
+static void
+ReportDeployment(const TrainRun *run, int32 version)
+{
+	const EvaluateComparison *comparison = &run->comparison;
+
+	if (run->options->deploy != DEPLOY_IF_BETTER)
+		return;
+	if (comparison->users == 0)
+		ereport(NOTICE,
+				(errmsg("version %d is deployed: %s", version, comparison->incumbent == 0 ?
+						"no other was" : "there are too few events to compare by")));
+	else
+		ereport(NOTICE,
+				(errmsg("version %d is %s: nDCG@10 %.4f against %.4f with the hyperparameters of version %d",
+						version, run->deploys ? "deployed" : "not deployed",
+						comparison->ndcg_candidate, comparison->ndcg_incumbent,
+						comparison->incumbent),
+				 errdetail("On the same held-out events of %d users; difference %.4f, 95 %% interval %.4f to %.4f.",
+						   comparison->users,
+						   comparison->ndcg_candidate - comparison->ndcg_incumbent,
+						   comparison->low, comparison->high)));
 }
 
 /* The phases, in the run's memory context. */
@@ -404,6 +465,7 @@ RunPhases(TrainRun *run, Oid schema)
 	CostsBegin(&run->costs, PHASE_KNOWLEDGE);
 	ProgressPhase(&run->progress, "measuring knowledge spread", -1);
 	KnowledgePublish(run->log, run->config);
+	DecideDeployment(run);
 	BuildInteractions(run);
 	ChooseHyperparameters(run);
 	ComputePopularity(run);
@@ -413,6 +475,7 @@ RunPhases(TrainRun *run, Oid schema)
 	if (run->engine != NULL)
 		EngineDestroy(run->engine, &run->budget);
 	ProgressEnd(&run->progress);
+	ReportDeployment(run, version);
 	return version;
 }
 

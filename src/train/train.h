@@ -10,11 +10,19 @@
 
 #include "store/model.h"
 
+/* Does the new version serve? */
+typedef enum TrainDeploy
+{
+	DEPLOY_NEVER,
+	DEPLOY_ALWAYS,
+	DEPLOY_IF_BETTER			/* than the deployed one, on the same held-out events */
+} TrainDeploy;
+
 typedef struct TrainOptions
 {
 	Jsonb	   *hyperparameters;	/* override those of the model; NULL for none */
 	int			workers;		/* -1: max_parallel_maintenance_workers */
-	bool		deploy;
+	TrainDeploy deploy;
 	bool		verbose;
 	bool		strict;
 	bool		allow_row_security;

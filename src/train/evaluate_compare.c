@@ -1,0 +1,151 @@
+/*
+ * evaluate_compare.c
+ *		Hyperparameters against each other on one split.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "utils/memutils.h"
+
+#include "core/bootstrap.h"
+#include "train/evaluate_internal.h"
+#include "train/train.h"
+
+#define COMPARE_METRIC		"ndcg@10"
+#define COMPARE_SHARE		0.1
+#define COMPARE_USERS		10000	/* beyond, a sample tells as much */
+#define COMPARE_REPLICATES	1000
+#define COMPARE_CONFIDENCE	0.95
+
+/* Columns of the bootstrap. */
+enum
+{
+	COLUMN_ONE, COLUMN_DIFFERENCE, COLUMNS
+};
+
+void
+EvaluateTry(const EventSplit *split, const CrIalsHyperparameters *given,
+			const EvaluateMeasure *measure, int workers, MemoryBudget *budget,
+			Progress *progress, CrIalsHyperparameters *used, float *figures)
+{
+	EvaluateMemory memory = {.budget = budget};
+	EvaluateLists lists = {.name = "model", .k = measure->k};
+	EvaluateCatalogue catalogue;
+	EvaluateUsers users;
+	EvaluateModel model;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "commrec trial",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old_context = MemoryContextSwitchTo(context);
+
+	EvaluateLearn(split, given, workers, &memory, progress, &model);
+	EvaluateModelCase(split, &model, &memory, &catalogue, &users);
+	*used = model.used;
+	EvaluateForget(&model, &memory);
+	EvaluateRankModel(&catalogue, &users, &memory, &lists);
+	EvaluateFigures(&users, &lists, measure, figures);
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
+	BudgetRelease(budget, memory.bytes);
+}
+
+static int
+compare_doubles(const void *left, const void *right)
+{
+	double		a = *(const double *) left;
+	double		b = *(const double *) right;
+
+	return a < b ? -1 : a > b;
+}
+
+/* Means, and the interval of their difference. */
+static void
+compare_figures(const float *candidate, const float *incumbent, uint64 seed,
+				EvaluateComparison *comparison)
+{
+	CrBootstrap bootstrap;
+	void	   *workspace = palloc(cr_bootstrap_workspace_size(COMPARE_REPLICATES, COLUMNS));
+	double	   *means = palloc(COMPARE_REPLICATES * sizeof(double));
+	float		rows[CR_BOOTSTRAP_USERS][COLUMNS];
+	int32		filled = 0;
+	int32		count;
+
+	cr_bootstrap_begin(&bootstrap, COMPARE_REPLICATES, COLUMNS, seed, workspace);
+	for (int32 i = 0; i < comparison->users; i++)
+	{
+		comparison->ndcg_candidate += candidate[i] / comparison->users;
+		comparison->ndcg_incumbent += incumbent[i] / comparison->users;
+		rows[filled][COLUMN_ONE] = 1;
+		rows[filled][COLUMN_DIFFERENCE] = candidate[i] - incumbent[i];
+		if (++filled == CR_BOOTSTRAP_USERS || i == comparison->users - 1)
+		{
+			cr_bootstrap_add(&bootstrap, rows[0], filled);
+			filled = 0;
+		}
+	}
+	count = cr_bootstrap_means(&bootstrap, COLUMN_DIFFERENCE, COLUMN_ONE, means);
+	qsort(means, (size_t) count, sizeof(double), compare_doubles);
+	comparison->low = cr_quantile(means, count, (1 - COMPARE_CONFIDENCE) / 2);
+	comparison->high = cr_quantile(means, count, (1 + COMPARE_CONFIDENCE) / 2);
+}
+
+/* Both on one split, if there is enough to split. */
+static void
+compare_on_split(const EventLog *log, const CrIalsHyperparameters *candidate,
+				 const CrIalsHyperparameters *incumbent, int workers, EvaluateMemory *memory,
+				 Progress *progress, EvaluateComparison *comparison)
+{
+	SplitOptions options = {.rule = EvaluateSplitRule(log, NULL), .test_share = COMPARE_SHARE,
+		.half_life = candidate->half_life, .users = COMPARE_USERS,
+	.seed = (uint64) candidate->seed};
+	CrIalsHyperparameters used;
+	EvaluateMeasure measure;
+	EventSplit	split;
+	float	   *ours;
+	float	   *theirs;
+
+	if (!EventSplitMake(log, &options, memory, &split))
+		return;
+	EvaluateMeasureParse(COMPARE_METRIC, &measure);
+	ours = EvaluateAlloc(memory, split.users, sizeof(float));
+	theirs = EvaluateAlloc(memory, split.users, sizeof(float));
+	EvaluateTry(&split, candidate, &measure, workers, memory->budget, progress, &used, ours);
+	EvaluateTry(&split, incumbent, &measure, workers, memory->budget, progress, &used, theirs);
+	comparison->users = split.users;
+	compare_figures(ours, theirs, options.seed, comparison);
+}
+
+void
+EvaluateCompare(Oid schema, const char *algorithm, const EventLog *log,
+				const CrIalsHyperparameters *candidate, int workers, MemoryBudget *budget,
+				Progress *progress, EvaluateComparison *comparison)
+{
+	EvaluateMemory memory = {.budget = budget};
+	CrIalsHyperparameters incumbent;
+	EvaluateVersion version;
+	Progress	quiet = *progress;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "commrec comparison",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old_context = MemoryContextSwitchTo(context);
+
+	/* The epochs of a comparison are nobody's concern. */
+	quiet.verbose = false;
+	memset(comparison, 0, sizeof(EvaluateComparison));
+	if (EvaluateFindVersion(schema, 0, &version))
+	{
+		comparison->incumbent = version.stored.version;
+		cr_parameters_preset(cr_algorithm_find(algorithm), &incumbent);
+		HyperparametersApply(algorithm, version.hyperparameters, &incumbent);
+		compare_on_split(log, candidate, &incumbent, workers, &memory, &quiet, comparison);
+	}
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
+	BudgetRelease(budget, memory.bytes);
+}
+
+bool
+EvaluateIsBetter(const EvaluateComparison *comparison)
+{
+	return comparison->incumbent == 0 ||
+		comparison->ndcg_candidate >= comparison->ndcg_incumbent;
+}

@@ -1,0 +1,548 @@
+/*
+ * tune.c
+ *		Searching for good hyperparameters: random search with successive halving over folds.
+ *
+ * Transactions come and go: what lasts is in one context below the portal's,
+ * the events among it, and the rows of "trial" are written and committed one by
+ * one.  A trial runs in a subtransaction, so that hyperparameters that do not
+ * converge, or do not fit the memory, cost that trial and not the search.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "postmaster/bgworker_internals.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "store/deploy.h"
+#include "store/publish.h"
+#include "train/evaluate_internal.h"
+#include "train/train.h"
+#include "train/tune.h"
+#include "train/tune_space.h"
+
+#define MODEL_TRIAL		"trial"
+#define FOLD_SHARE		0.1		/* of the events, or pairs, to be foreseen in each */
+#define KEPT_PART		3		/* one of so many goes on to the next fold */
+#define TRIAL_STREAM	(UINT64_MAX - 32)	/* and below: random numbers of each trial */
+
+typedef struct Trial
+{
+	int			number;
+	CrIalsHyperparameters given;
+	double	   *value;			/* by fold */
+	int			folds;			/* judged on */
+	double		seconds;
+	char	   *error;			/* NULL: none */
+} Trial;
+
+typedef struct TuneRun
+{
+	const TuneOptions *options;
+	Oid			schema;
+	ModelConfig *config;
+	MemoryBudget budget;
+	Progress	progress;
+	TrainCosts	costs;
+	instr_time	started;
+	EventLog   *log;
+	TuneSpace	space;
+	EvaluateMeasure measure;
+	SplitRule	rule;
+	CrIalsHyperparameters base; /* the model's own */
+	int32		tuning;			/* number of the search */
+	Trial	   *trials;			/* in the order of their numbers */
+	Trial	  **field;			/* those still in the race */
+	int			running;
+	int			complete;		/* folds on which all in the race have been judged */
+	double		popularity_weight;	/* of this fold, once validated; NaN before */
+	double		popularity_half_life;
+} TuneRun;
+
+/* What is under way must be committed, and nothing may be left on the stack of snapshots. */
+static void
+commit_trial(void)
+{
+	SPI_commit();
+	/* Before PG 15 a commit begins no new transaction. */
+	SPI_start_transaction();
+}
+
+static double
+elapsed(instr_time since)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, since);
+	return INSTR_TIME_GET_DOUBLE(now);
+}
+
+static void
+read_events(TuneRun *run)
+{
+	EventsOptions options = {.strict = false,
+	.allow_row_security = run->options->allow_row_security,.costs = &run->costs};
+
+	ProgressPhase(&run->progress, "reading events", -1);
+	run->log = EventsRead(run->config, &options, &run->budget);
+	run->rule = EvaluateSplitRule(run->log, run->options->split);
+}
+
+/* The given space, or one around the defaults for these data. */
+static void
+make_space(TuneRun *run)
+{
+	TouchedOptions options = {run->base.half_life, EVENT_NO_TIME};
+	PositiveFilter filter = {1, 1, 1};
+	Touched    *touched;
+
+	if (run->options->search != NULL)
+	{
+		TuneSpaceParse(run->config->algorithm, run->options->search, &run->space);
+		return;
+	}
+	touched = TouchedBuild(run->log, &options, &run->budget);
+	PositiveCount(touched, &filter);
+	TuneSpaceDefault(run->config->algorithm, touched->users, touched->items, touched->positive,
+					 &run->space);
+	TouchedFree(touched, &run->budget);
+}
+
+/* The first has the model's hyperparameters, the others have drawn theirs. */
+static void
+draw_trials(TuneRun *run)
+{
+	int			count = run->options->trials;
+
+	run->trials = palloc0((Size) count * sizeof(Trial));
+	run->field = palloc((Size) count * sizeof(Trial *));
+	run->running = count;
+	for (int i = 0; i < count; i++)
+	{
+		Trial	   *trial = &run->trials[i];
+		CrRng		rng;
+
+		trial->number = i + 1;
+		trial->given = run->base;
+		trial->value = palloc0((Size) run->options->folds * sizeof(double));
+		run->field[i] = trial;
+		cr_rng_init(&rng, run->options->seed, TRIAL_STREAM - (uint64) i);
+		if (i > 0)
+			TuneSpaceDraw(&run->space, &rng, &trial->given);
+	}
+}
+
+/* The lock keeps searches that begin together from taking one number. */
+static void
+take_number(TuneRun *run)
+{
+	const char *table = ModelTableSql(run->schema, MODEL_TRIAL);
+	bool		is_null;
+	Datum		newest;
+
+	ModelExecute(psprintf("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE", table), 0, NULL, NULL,
+				 NULL, SPI_OK_UTILITY);
+	ModelExecute(psprintf("SELECT pg_catalog.max(tuning) FROM %s", table), 0, NULL, NULL, NULL,
+				 SPI_OK_SELECT);
+	newest = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
+	if (!is_null && DatumGetInt32(newest) == PG_INT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("model \"%s\" has no number left for a search", run->config->name),
+				 errhint("Delete old rows of %s.", table)));
+	run->tuning = is_null ? 1 : DatumGetInt32(newest) + 1;
+}
+
+/* One row a trial, to be filled in as they finish. */
+static void
+insert_trials(TuneRun *run)
+{
+	Oid			types[] = {INT4OID, INT4OID, JSONBOID, TEXTOID};
+
+	SPI_connect();
+	take_number(run);
+	for (int i = 0; i < run->options->trials; i++)
+	{
+		const Trial *trial = &run->trials[i];
+		Datum		values[4];
+
+		values[0] = Int32GetDatum(run->tuning);
+		values[1] = Int32GetDatum(trial->number);
+		values[2] = JsonbPGetDatum(TuneSpaceToJsonb(&run->space, &trial->given));
+		values[3] = CStringGetTextDatum(run->options->metric);
+		ModelExecute(psprintf("INSERT INTO %s (tuning, trial, hyperparameters, metric, folds) "
+							  "VALUES ($1, $2, $3, $4, 0)",
+							  ModelTableSql(run->schema, MODEL_TRIAL)),
+					 4, types, values, NULL, SPI_OK_INSERT);
+	}
+	SPI_finish();
+}
+
+/* Mean over the first folds. */
+static double
+mean_value(const Trial *trial, int folds)
+{
+	double		sum = 0;
+
+	for (int fold = 0; fold < folds; fold++)
+		sum += trial->value[fold];
+	return sum / folds;
+}
+
+static void
+update_trial(TuneRun *run, const Trial *trial)
+{
+	Oid			types[] = {INT4OID, INT4OID, INT4OID, FLOAT8OID, FLOAT8OID, TEXTOID};
+	char		nulls[] = "      ";
+	Datum		values[6];
+
+	values[0] = Int32GetDatum(run->tuning);
+	values[1] = Int32GetDatum(trial->number);
+	values[2] = Int32GetDatum(trial->folds);
+	values[3] = Float8GetDatum(trial->folds == 0 ? 0 : mean_value(trial, trial->folds));
+	values[4] = Float8GetDatum(trial->seconds);
+	values[5] = trial->error == NULL ? (Datum) 0 : CStringGetTextDatum(trial->error);
+	if (trial->folds == 0)
+		nulls[3] = 'n';
+	if (trial->error == NULL)
+		nulls[5] = 'n';
+	SPI_connect();
+	ModelExecute(psprintf("UPDATE %s SET folds = $3, value = $4, seconds = $5, error = $6, "
+						  "finished_at = pg_catalog.clock_timestamp() WHERE tuning "
+						  "OPERATOR(pg_catalog.=) $1 AND trial OPERATOR(pg_catalog.=) $2",
+						  ModelTableSql(run->schema, MODEL_TRIAL)),
+				 6, types, values, nulls, SPI_OK_UPDATE);
+	SPI_finish();
+}
+
+/*
+ * Trial 1, which comes first in every fold, tells how much popularity a score
+ * needs; the others take that over, unless it is searched.
+ */
+static void
+set_popularity(const TuneRun *run, CrIalsHyperparameters *given)
+{
+	if (TuneSpaceHas(&run->space, "popularity_weight") ||
+		TuneSpaceHas(&run->space, "popularity_half_life"))
+		return;
+	if (isnan(given->popularity_weight))
+		given->popularity_weight = run->popularity_weight;
+	if (isnan(given->popularity_half_life))
+		given->popularity_half_life = run->popularity_half_life;
+}
+
+static void
+judge_trial(TuneRun *run, Trial *trial, const EventSplit *split)
+{
+	float	   *figures = palloc((Size) split->users * sizeof(float));
+	CrIalsHyperparameters given = trial->given;
+	CrIalsHyperparameters used;
+	double		sum = 0;
+
+	set_popularity(run, &given);
+	EvaluateTry(split, &given, &run->measure, run->options->workers, &run->budget,
+				&run->progress, &used, figures);
+	if (trial->number == 1)
+	{
+		run->popularity_weight = used.popularity_weight;
+		run->popularity_half_life = used.popularity_half_life;
+	}
+	for (int32 i = 0; i < split->users; i++)
+		sum += figures[i];
+	trial->value[trial->folds++] = sum / split->users;
+}
+
+/* What hyperparameters can do wrong; anything else ends the search. */
+static bool
+is_trials_own_error(int code)
+{
+	return code == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE ||
+		code == ERRCODE_PROGRAM_LIMIT_EXCEEDED || code == ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
+}
+
+/* Judge a trial in a subtransaction; its memory goes with "scratch". */
+static void
+judge_safely(TuneRun *run, Trial *trial, const EventSplit *split, MemoryContext scratch)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	Size		used = run->budget.used;
+	int			folds = trial->folds;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(scratch);
+	PG_TRY();
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		judge_trial(run, trial, split);
+		PopActiveSnapshot();
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (!is_trials_own_error(error->sqlerrcode))
+			ReThrowError(error);
+		trial->folds = folds;
+		trial->error = error->message;
+		run->budget.used = used;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	MemoryContextReset(scratch);
+}
+
+static void
+report_trial(const TuneRun *run, const Trial *trial, int fold)
+{
+	if (!run->options->verbose)
+		return;
+	if (trial->error != NULL)
+		ereport(INFO, (errmsg("trial %d, fold %d: %s", trial->number, fold + 1, trial->error)));
+	else
+		ereport(INFO, (errmsg("trial %d, fold %d: %s %.5f", trial->number, fold + 1,
+							  run->options->metric, trial->value[fold])));
+}
+
+/* False if the time is up before all of them have been judged. */
+static bool
+judge_all(TuneRun *run, int fold, const EventSplit *split)
+{
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "commrec trial",
+												  ALLOCSET_DEFAULT_SIZES);
+
+	run->popularity_weight = run->popularity_half_life = NAN;
+	for (int i = 0; i < run->running; i++)
+	{
+		Trial	   *trial = run->field[i];
+		instr_time	began;
+
+		CHECK_FOR_INTERRUPTS();
+		if (elapsed(run->started) > run->options->seconds)
+			return false;
+		INSTR_TIME_SET_CURRENT(began);
+		judge_safely(run, trial, split, scratch);
+		trial->seconds += elapsed(began);
+		update_trial(run, trial);
+		commit_trial();
+		report_trial(run, trial, fold);
+	}
+	MemoryContextDelete(scratch);
+	return true;
+}
+
+/* By the mean over the folds that all have been judged on; what failed comes last. */
+static int
+compare_trials(const void *left, const void *right)
+{
+	const Trial *a = *(Trial *const *) left;
+	const Trial *b = *(Trial *const *) right;
+	int			folds = Min(a->folds, b->folds);
+
+	if ((a->error == NULL) != (b->error == NULL))
+		return a->error == NULL ? -1 : 1;
+	if (folds > 0 && mean_value(a, folds) != mean_value(b, folds))
+		return mean_value(a, folds) > mean_value(b, folds) ? -1 : 1;
+	return a->number - b->number;
+}
+
+static int
+compare_numbers(const void *left, const void *right)
+{
+	return (*(Trial *const *) left)->number - (*(Trial *const *) right)->number;
+}
+
+/* The better part goes on, and trial 1 with them; in the order of their numbers again. */
+static void
+drop_worse(TuneRun *run)
+{
+	int			wanted = (run->running + KEPT_PART - 1) / KEPT_PART;
+	int			kept = 0;
+
+	qsort(run->field, (size_t) run->running, sizeof(Trial *), compare_trials);
+	for (int i = 0; i < run->running; i++)
+	{
+		Trial	   *trial = run->field[i];
+
+		if (trial->error == NULL && (kept < wanted || trial->number == 1))
+			run->field[kept++] = trial;
+	}
+	qsort(run->field, (size_t) kept, sizeof(Trial *), compare_numbers);
+	run->running = kept;
+}
+
+/* Make the fold's split in a context of its own and judge on it; false if there is no more to do. */
+static bool
+run_fold(TuneRun *run, int fold)
+{
+	SplitOptions options = {.rule = run->rule, .test_share = FOLD_SHARE,
+		.newer_share = FOLD_SHARE * fold,.newer_items = fold,.half_life = run->base.half_life,
+	.users = run->options->users, .seed = run->options->seed + (uint64) fold};
+	EvaluateMemory memory = {.budget = &run->budget};
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "commrec fold",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old_context = MemoryContextSwitchTo(context);
+	EventSplit	split;
+	bool		goes_on;
+
+	goes_on = EventSplitMake(run->log, &options, &memory, &split);
+	if (fold == 0)
+		EventSplitRequire(&split);
+	goes_on = goes_on && judge_all(run, fold, &split);
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
+	BudgetRelease(&run->budget, memory.bytes);
+	return goes_on;
+}
+
+/* The best of those that were judged on most folds in full; NULL if none was judged at all. */
+static const Trial *
+find_best(const TuneRun *run)
+{
+	const Trial *best = NULL;
+	int			folds = Max(run->complete, 1);
+
+	for (int i = 0; i < run->options->trials; i++)
+	{
+		const Trial *trial = &run->trials[i];
+
+		if (trial->error != NULL || trial->folds < folds)
+			continue;
+		if (best == NULL || mean_value(trial, folds) > mean_value(best, folds))
+			best = trial;
+	}
+	return best;
+}
+
+/* Over the model's stored hyperparameters; a null takes one away. */
+static void
+apply_best(TuneRun *run, Jsonb *best)
+{
+	Oid			type = JSONBOID;
+	Datum		value = JsonbPGetDatum(best);
+
+	TrainLockWait(run->schema);
+	SPI_connect();
+	ModelExecute(psprintf("UPDATE %s SET hyperparameters = pg_catalog.jsonb_strip_nulls"
+						  "(hyperparameters OPERATOR(pg_catalog.||) $1)",
+						  ModelTableSql(run->schema, MODEL_CONFIG)),
+				 1, &type, &value, NULL, SPI_OK_UPDATE);
+	SPI_finish();
+}
+
+static void
+mark_best(const TuneRun *run, const Trial *best)
+{
+	Oid			types[] = {INT4OID, INT4OID};
+	Datum		values[] = {Int32GetDatum(run->tuning), Int32GetDatum(best->number)};
+
+	SPI_connect();
+	ModelExecute(psprintf("UPDATE %s SET is_best = true WHERE tuning OPERATOR(pg_catalog.=) $1 "
+						  "AND trial OPERATOR(pg_catalog.=) $2",
+						  ModelTableSql(run->schema, MODEL_TRIAL)),
+				 2, types, values, NULL, SPI_OK_UPDATE);
+	SPI_finish();
+}
+
+static void
+finish(TuneRun *run)
+{
+	const Trial *best = find_best(run);
+	const Trial *own = &run->trials[0];
+	int			folds = Max(run->complete, 1);
+	char	   *shown;
+	Jsonb	   *parameters;
+
+	if (best == NULL)
+	{
+		ereport(NOTICE, (errmsg("no trial was finished")));
+		return;
+	}
+	parameters = TuneSpaceToJsonb(&run->space, &best->given);
+	shown = JsonbToCString(NULL, &parameters->root, VARSIZE(parameters));
+	mark_best(run, best);
+	if (run->options->apply && best != own)
+		apply_best(run, parameters);
+	ereport(NOTICE,
+			(errmsg("best of %d trials is number %d: %s %.4f, %.4f with the hyperparameters of the model",
+					run->options->trials, best->number, run->options->metric,
+					mean_value(best, folds), own->folds < folds ? 0 : mean_value(own, folds)),
+			 errdetail("Hyperparameters: %s.", shown),
+			 best == own ? errhint("Leave them as they are.") :
+			 run->options->apply ? errhint("The model has them now; train it.") :
+			 errhint("commrec.alter_model() writes them into the model.")));
+}
+
+static void
+search(TuneRun *run)
+{
+	PushActiveSnapshot(GetTransactionSnapshot());
+	run->config = ModelReadConfig(run->schema);
+	cr_parameters_preset(cr_algorithm_find(run->config->algorithm), &run->base);
+	HyperparametersApply(run->config->algorithm, run->config->hyperparameters, &run->base);
+	EvaluateMeasureParse(run->options->metric, &run->measure);
+	if (run->options->search != NULL)
+		TuneSpaceParse(run->config->algorithm, run->options->search, &run->space);
+	ProgressBegin(&run->progress, run->config->name, false);
+	read_events(run);
+	make_space(run);
+	draw_trials(run);
+	insert_trials(run);
+	PopActiveSnapshot();
+	commit_trial();
+	for (int fold = 0; fold < run->options->folds && run->running > 0; fold++)
+	{
+		if (!run_fold(run, fold))
+			break;
+		run->complete = fold + 1;
+		drop_worse(run);
+	}
+	finish(run);
+	ProgressEnd(&run->progress);
+}
+
+void
+Tune(Oid schema, const TuneOptions *options)
+{
+	MemoryContext context = AllocSetContextCreate(PortalContext, "commrec tuning",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old_context;
+	TuneOptions resolved = *options;
+	TuneRun    *run;
+
+	PreventCommandIfReadOnly("commrec.tune()");
+	PreventCommandDuringRecovery("commrec.tune()");
+	ModelRequireOwner(schema);
+	if (options->workers < -1 || options->workers > MAX_PARALLEL_WORKER_LIMIT)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("workers must be between 0 and %d, not %d", MAX_PARALLEL_WORKER_LIMIT,
+						options->workers),
+				 errhint("Leave it out for the setting max_parallel_maintenance_workers.")));
+	if (resolved.workers == -1)
+		resolved.workers = max_parallel_maintenance_workers;
+	old_context = MemoryContextSwitchTo(context);
+	run = palloc0(sizeof(TuneRun));
+	run->options = &resolved;
+	run->schema = schema;
+	BudgetInit(&run->budget);
+	INSTR_TIME_SET_CURRENT(run->started);
+	search(run);
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
+}

@@ -1,0 +1,273 @@
+/*
+ * tune_space.c
+ *		What is searched: ranges and choices of hyperparameters.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
+
+#include "train/json.h"
+#include "train/tune_space.h"
+
+/* The space that is searched where none is given: factors up to this many times a quarter more. */
+static const double default_factors[] = {32, 64, 128, 256};
+static const double default_epochs[] = {8, 16};
+
+#define DEFAULT_SPREAD			4.0		/* of the unobserved weight, in both directions */
+#define DEFAULT_REGULARIZATION_LOW	0.002
+#define DEFAULT_REGULARIZATION_HIGH	0.05
+
+static void pg_attribute_noreturn()
+report_wrong_space(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("search must say what values \"%s\" may take", name),
+			 errhint("Give 1 to %d values, as in {\"%s\": [1, 2]}, or a range, as in {\"%s\": {\"low\": 1, \"high\": 2, \"scale\": \"log\"}}; scale may be \"log\" or \"linear\".",
+					 TUNE_CHOICES_MAX, name, name)));
+}
+
+/* A number, "Infinity", or null for what is chosen from the data; false if it is none of these. */
+static bool
+read_number(const CrParameter *parameter, const JsonbValue *value, double *number)
+{
+	if (value->type == jbvNull)
+		*number = parameter->from_data ? NAN : parameter->preset;
+	else if (value->type == jbvString && isinf(parameter->high) && value->val.string.len == 8 &&
+			 pg_strncasecmp(value->val.string.val, "infinity", 8) == 0)
+		*number = INFINITY;
+	else if (value->type == jbvNumeric)
+		*number = strtod(DatumGetCString(DirectFunctionCall1(numeric_out,
+															 NumericGetDatum(value->val.numeric))),
+						 NULL);
+	else
+		return false;
+	return true;
+}
+
+/* 22023 by the function that checks all hyperparameters, whose message says what is allowed. */
+static void
+require_allowed(const CrParameter *parameter, double value)
+{
+	if (isnan(value) || cr_parameter_allows(parameter, value))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("search goes beyond what hyperparameter \"%s\" may be: %g", parameter->name,
+					value),
+			 errdetail("\"%s\": %s.", parameter->name, parameter->meaning),
+			 errhint("It may be from %g to %g.", parameter->low, parameter->high)));
+}
+
+static void
+parse_choices(JsonbContainer *array, TuneDimension *dimension)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(array);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		double		number;
+
+		if (token != WJB_ELEM)
+			continue;
+		if (dimension->choices == TUNE_CHOICES_MAX ||
+			!read_number(dimension->parameter, &value, &number))
+			report_wrong_space(dimension->parameter->name);
+		require_allowed(dimension->parameter, number);
+		dimension->choice[dimension->choices++] = number;
+	}
+	if (dimension->choices == 0)
+		report_wrong_space(dimension->parameter->name);
+}
+
+/* One key of a range. */
+static void
+parse_bound(const char *key, const JsonbValue *value, TuneDimension *dimension)
+{
+	const char *name = dimension->parameter->name;
+	bool		is_sound = false;
+
+	if (strcmp(key, "low") == 0)
+		is_sound = value->type == jbvNumeric && read_number(dimension->parameter, value, &dimension->low);
+	else if (strcmp(key, "high") == 0)
+		is_sound = value->type == jbvNumeric && read_number(dimension->parameter, value, &dimension->high);
+	else if (strcmp(key, "scale") == 0 && value->type == jbvString)
+	{
+		dimension->is_log = value->val.string.len == 3 &&
+			strncmp(value->val.string.val, "log", 3) == 0;
+		is_sound = dimension->is_log || (value->val.string.len == 6 &&
+										 strncmp(value->val.string.val, "linear", 6) == 0);
+	}
+	if (!is_sound)
+		report_wrong_space(name);
+}
+
+static void
+parse_range(JsonbContainer *object, TuneDimension *dimension)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(object);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	char	   *key = NULL;
+
+	dimension->low = dimension->high = NAN;
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			key = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE)
+			parse_bound(key, &value, dimension);
+	}
+	if (!(dimension->low <= dimension->high) || (dimension->is_log && dimension->low <= 0))
+		report_wrong_space(dimension->parameter->name);
+	require_allowed(dimension->parameter, dimension->low);
+	require_allowed(dimension->parameter, dimension->high);
+}
+
+static TuneDimension *
+add_dimension(const CrAlgorithm *algorithm, const char *name, TuneSpace *space)
+{
+	TuneDimension *dimension = &space->dimension[space->dimensions++];
+
+	memset(dimension, 0, sizeof(TuneDimension));
+	dimension->parameter = cr_parameter_find(algorithm, name);
+	if (dimension->parameter == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unrecognized hyperparameter \"%s\" of algorithm \"%s\"", name,
+						algorithm->name),
+				 errhint("The README lists the hyperparameters of each algorithm.")));
+	return dimension;
+}
+
+void
+TuneSpaceParse(const char *algorithm_name, Jsonb *search, TuneSpace *space)
+{
+	const CrAlgorithm *algorithm = cr_algorithm_find(algorithm_name);
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	TuneDimension *dimension = NULL;
+
+	memset(space, 0, sizeof(TuneSpace));
+	if (!JB_ROOT_IS_OBJECT(search) || JB_ROOT_COUNT(search) < 1 ||
+		JB_ROOT_COUNT(search) > TUNE_DIMENSIONS_MAX)
+		report_wrong_space(algorithm->parameters[0].name);
+	iterator = JsonbIteratorInit(&search->root);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			dimension = add_dimension(algorithm, pnstrdup(value.val.string.val,
+														  value.val.string.len), space);
+		else if (token == WJB_VALUE && value.type == jbvBinary &&
+				 JsonContainerIsArray(value.val.binary.data))
+			parse_choices(value.val.binary.data, dimension);
+		else if (token == WJB_VALUE && value.type == jbvBinary)
+			parse_range(value.val.binary.data, dimension);
+		else if (token == WJB_VALUE)
+			report_wrong_space(dimension->parameter->name);
+	}
+}
+
+static void
+add_choices(const CrAlgorithm *algorithm, const char *name, const double *values, int count,
+			TuneSpace *space)
+{
+	TuneDimension *dimension = add_dimension(algorithm, name, space);
+
+	memcpy(dimension->choice, values, (Size) count * sizeof(double));
+	dimension->choices = count;
+}
+
+static void
+add_range(const CrAlgorithm *algorithm, const char *name, double low, double high,
+		  TuneSpace *space)
+{
+	TuneDimension *dimension = add_dimension(algorithm, name, space);
+
+	dimension->low = low;
+	dimension->high = high;
+	dimension->is_log = true;
+}
+
+void
+TuneSpaceDefault(const char *algorithm_name, int64 users, int64 items, int64 pairs,
+				 TuneSpace *space)
+{
+	const CrAlgorithm *algorithm = cr_algorithm_find(algorithm_name);
+	CrIalsHyperparameters defaults;
+
+	memset(space, 0, sizeof(TuneSpace));
+	cr_parameters_preset(algorithm, &defaults);
+	cr_ials_defaults_from_shape(&defaults, users, items, pairs);
+	add_choices(algorithm, "factors", default_factors, lengthof(default_factors), space);
+	add_choices(algorithm, "epochs", default_epochs, lengthof(default_epochs), space);
+	add_range(algorithm, "unobserved_weight", defaults.unobserved_weight / DEFAULT_SPREAD,
+			  defaults.unobserved_weight * DEFAULT_SPREAD, space);
+	add_range(algorithm, "regularization", DEFAULT_REGULARIZATION_LOW,
+			  DEFAULT_REGULARIZATION_HIGH, space);
+}
+
+static double
+draw(const TuneDimension *dimension, double uniform)
+{
+	double		low = dimension->low;
+	double		high = dimension->high;
+
+	if (dimension->choices > 0)
+		return dimension->choice[Min((int) (uniform * dimension->choices),
+									 dimension->choices - 1)];
+	if (dimension->parameter->type == CR_PARAMETER_INTEGER)
+	{
+		/* Every integer of the range has its share, the ends as well. */
+		double		value = dimension->is_log ?
+			exp(log(low) + uniform * (log(high + 1) - log(low))) : low + uniform * (high - low + 1);
+
+		return Min(floor(value), high);
+	}
+	return dimension->is_log ? exp(log(low) + uniform * (log(high) - log(low))) :
+		low + uniform * (high - low);
+}
+
+static double *
+field(const TuneDimension *dimension, const void *parameters)
+{
+	return (double *) ((char *) parameters + dimension->parameter->offset);
+}
+
+void
+TuneSpaceDraw(const TuneSpace *space, CrRng *rng, void *parameters)
+{
+	for (int i = 0; i < space->dimensions; i++)
+		*field(&space->dimension[i], parameters) = draw(&space->dimension[i],
+														cr_rng_uniform(rng));
+}
+
+Jsonb *
+TuneSpaceToJsonb(const TuneSpace *space, const void *parameters)
+{
+	JsonBuilder json;
+
+	JsonBegin(&json);
+	for (int i = 0; i < space->dimensions; i++)
+		JsonAddNumber(&json, space->dimension[i].parameter->name,
+					  *field(&space->dimension[i], parameters));
+	return JsonEnd(&json);
+}
+
+bool
+TuneSpaceHas(const TuneSpace *space, const char *name)
+{
+	for (int i = 0; i < space->dimensions; i++)
+	{
+		if (strcmp(space->dimension[i].parameter->name, name) == 0)
+			return true;
+	}
+	return false;
+}
