@@ -2338,6 +2338,274 @@ AS 'MODULE_PATHNAME', 'commrec_tune';
 COMMENT ON PROCEDURE commrec.tune(text, jsonb, integer, interval, text, text, integer, boolean, integer, integer, integer, boolean, boolean) IS
 'Searches for good hyperparameters: CALL commrec.tune(''courses''). Trial 1 has those of the model, the others draw what is searched, by seed; all are judged on the first fold, the better third and trial 1 on the second, too, and so on. search: for each hyperparameter the values to choose from, or a range: {"factors": [32, 64], "regularization": {"low": 0.001, "high": 0.1, "scale": "log"}}; by default factors, epochs, unobserved_weight and regularization around the defaults for the data. split: what a fold is. "time": a tenth of the events, to be foreseen from all that came before; the newest, the one before, and so on; "last": the newest item of each user, the one before, and so on; "random": a tenth of the pairs, by seed; by default time where there are times, else random. The events are read once. The weight of popularity is validated once a fold, unless it is searched. budget: after this time no trial is begun (NULL: no limit). metric: recall, precision, ndcg, map, mrr or hit_rate at a k. users: judged on at most, drawn by seed. apply: write the best into the model, as commrec.alter_model() would; nothing is trained or deployed. verbose: a line a trial. The procedure commits after every trial, in the model''s table "trial", so that a cancel loses only the one under way; it cannot be called in a transaction block (2D000). A NULL argument stands for its default. The caller must be owner (42501). Wrong argument: 22023; nothing to learn or foresee: 55000; model NULL: 22004, unknown: 42704; too large for commrec.max_train_memory: 54000; read-only transaction: 25006. Bergstra and Bengio, Random search for hyper-parameter optimization, JMLR 2012; Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparameter optimization, AISTATS 2016.';
 
+CREATE FUNCTION commrec.wilson(successes bigint, trials bigint, confidence double precision DEFAULT 0.95,
+	OUT rate double precision, OUT low double precision, OUT high double precision)
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
+AS 'MODULE_PATHNAME', 'commrec_wilson';
+COMMENT ON FUNCTION commrec.wilson(bigint, bigint, double precision) IS
+'A rate and its confidence interval: successes / trials, and Wilson''s score interval, which keeps within 0 and 1 and is right for few trials, too. NULLs for a NULL argument or no trials. Negative successes, more successes than trials, confidence not between 0 and 1: 22023. Wilson, Probable inference, the law of succession, and statistical inference, JASA 1927.';
+
+CREATE FUNCTION commrec.effect_source(schema_name name, by text, OUT events text, OUT user_sql text, OUT item_sql text,
+	OUT action_sql text, OUT time_sql text, OUT part_sql text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	config record;
+	source oid := commrec.find_source(schema_name);
+	bytewise CONSTANT text := ' COLLATE pg_catalog."C"';
+BEGIN
+	EXECUTE format('SELECT * FROM ONLY %I.commrec_model', schema_name) INTO STRICT config;
+	IF source IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_table',
+			MESSAGE = format('events relation %s of model "%s" does not exist', config.events, config.model),
+			HINT = 'Restore it, or point the model at another relation with commrec.alter_model().';
+	END IF;
+	events := commrec.relation_name(source);
+	SELECT format('s.%I::pg_catalog.%I%s', config.user_column, u.typname, CASE WHEN u.typname = 'text' THEN bytewise ELSE '' END),
+		format('s.%I::pg_catalog.%I%s', config.item_column, i.typname, CASE WHEN i.typname = 'text' THEN bytewise ELSE '' END)
+	INTO STRICT user_sql, item_sql
+	FROM pg_type AS u, pg_type AS i
+	WHERE u.oid = config.user_type AND i.oid = config.item_type;
+	IF config.action_column IS NOT NULL THEN
+		action_sql := format('s.%I::pg_catalog.text%s', config.action_column, bytewise);
+	END IF;
+	-- Without a time zone it is UTC, as in training, whatever the session says.
+	IF config.time_column IS NOT NULL THEN
+		SELECT CASE t.typname WHEN 'timestamptz' THEN format('s.%I', config.time_column)
+			ELSE format('pg_catalog.timezone(''UTC'', s.%I::pg_catalog.timestamp)', config.time_column) END
+		INTO time_sql
+		FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = commrec.base_type(a.atttypid)
+		WHERE a.attrelid = source AND a.attname = config.time_column AND NOT a.attisdropped;
+	END IF;
+	IF by IN ('day', 'week', 'month') THEN
+		PERFORM commrec.require_effect_column(config.model, 'time', time_sql);
+	ELSIF by IS NOT NULL THEN
+		part_sql := format('s.%I::pg_catalog.text%s', by, bytewise);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION commrec.effect_source(name, text) IS
+'How commrec.ctr() and commrec.retention() read the events of a model: SQL for its columns, NULL where there is none. Relation gone: 42P01; no such column: 42703; by a time without a time column: 55000; no SELECT: 42501.';
+
+CREATE FUNCTION commrec.require_effect_column(model text, what text, column_sql text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF column_sql IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('model "%s" has no %s column', model, what),
+			HINT = format('Set it with commrec.alter_model(''%s'', %s_column => ...).', model, what);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION commrec.require_effect_column(text, text, text) IS
+'55000 if the events of a model lack the column.';
+
+CREATE FUNCTION commrec.effect_actions(schema_name name, given text[], instead text[]) RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	unknown text;
+BEGIN
+	EXECUTE format('SELECT min(coalesce(u.action, ''NULL'')) FROM unnest($1) AS u (action) WHERE u.action IS NULL '
+		'OR NOT EXISTS (SELECT FROM ONLY %I.action AS a WHERE a.action = u.action)', schema_name)
+	INTO unknown USING given;
+	IF unknown IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+			MESSAGE = format('model has no action "%s"', unknown),
+			HINT = format('The table %I.action lists the actions.', schema_name);
+	ELSIF coalesce(cardinality(coalesce(given, instead)), 0) = 0 THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = 'no action counts as an impression, or none as a click',
+			HINT = 'Name them with impressions => ''{...}'' and clicks => ''{...}''.';
+	END IF;
+	RETURN coalesce(given, instead);
+END
+$$;
+COMMENT ON FUNCTION commrec.effect_actions(name, text[], text[]) IS
+'The actions given, or those instead if none are. One that the model''s table "action" does not have: 42704; none at all: 55000.';
+
+CREATE FUNCTION commrec.impression_actions(schema_name name, given text[]) RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	instead text[];
+BEGIN
+	EXECUTE format('SELECT coalesce(array_agg(a.action ORDER BY a.action) FILTER (WHERE a.action <> ''view''), '
+		'array_agg(a.action ORDER BY a.action)) FROM ONLY %I.action AS a '
+		'WHERE a.action IN (''impression'', ''show'', ''display'', ''view'')', schema_name)
+	INTO instead;
+	RETURN commrec.effect_actions(schema_name, given, instead);
+END
+$$;
+COMMENT ON FUNCTION commrec.impression_actions(name, text[]) IS
+'What counts as an impression: the actions given, else "impression", "show" and "display", else "view". None: 55000.';
+
+CREATE FUNCTION commrec.click_actions(schema_name name, given text[], impressions text[]) RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	instead text[];
+BEGIN
+	EXECUTE format('SELECT array_agg(a.action ORDER BY a.action) FROM ONLY %I.action AS a '
+		'WHERE a.action <> ALL ($1) AND a.preference > 0', schema_name)
+	INTO instead USING impressions;
+	RETURN commrec.effect_actions(schema_name, given, instead);
+END
+$$;
+COMMENT ON FUNCTION commrec.click_actions(name, text[], text[]) IS
+'What counts as a click: the actions given, else all with a positive preference that are no impressions. None: 55000.';
+
+CREATE FUNCTION commrec.check_effect(since timestamptz, until timestamptz, confidence double precision) RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT isfinite(since) OR NOT isfinite(until) THEN
+		RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow',
+			MESSAGE = 'since and until must be finite',
+			HINT = 'Leave them out for all of the time.';
+	END IF;
+	PERFORM commrec.wilson(0, 1, confidence);
+END
+$$;
+COMMENT ON FUNCTION commrec.check_effect(timestamptz, timestamptz, double precision) IS
+'Checks the arguments of commrec.ctr() and commrec.retention(): infinite time 22008, confidence not between 0 and 1: 22023. NULLs pass.';
+
+CREATE FUNCTION commrec.ctr(model text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, by text DEFAULT NULL,
+	impressions text[] DEFAULT NULL, clicks text[] DEFAULT NULL, confidence double precision DEFAULT 0.95,
+	search_path text DEFAULT pg_catalog.current_setting('search_path'))
+RETURNS TABLE (part text, shown bigint, clicked bigint, rate double precision, low double precision, high double precision)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE ROWS 10 COST 100000
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	schema_name name;
+	source record;
+	query text;
+BEGIN
+	PERFORM commrec.check_effect(since, until, coalesce(confidence, 0.95));
+	SELECT n.nspname INTO schema_name FROM pg_namespace AS n WHERE n.oid = commrec.model_schema(model);
+	source := commrec.effect_source(schema_name, by);
+	PERFORM commrec.require_effect_column(schema_name, 'action', source.action_sql);
+	IF num_nonnulls(since, until) > 0 THEN
+		PERFORM commrec.require_effect_column(schema_name, 'time', source.time_sql);
+	END IF;
+	impressions := commrec.impression_actions(schema_name, impressions);
+	clicks := commrec.click_actions(schema_name, clicks, impressions);
+	query := format($sql$
+		WITH event AS (
+			SELECT %1$s AS who, %2$s AS what, %3$s AS action, %4$s AS at, %5$s AS part FROM %6$s AS s),
+		span AS (
+			SELECT e.who, e.what, e.action, e.at, e.part FROM event AS e
+			WHERE e.who IS NOT NULL AND e.what IS NOT NULL
+				AND ($3 IS NULL OR e.at OPERATOR(pg_catalog.>=) $3) AND ($4 IS NULL OR e.at OPERATOR(pg_catalog.<) $4)),
+		impression AS (
+			SELECT e.who, e.what, e.part, pg_catalog.min(e.at) AS at FROM span AS e
+			WHERE e.action OPERATOR(pg_catalog.=) ANY ($1) GROUP BY e.who, e.what, e.part),
+		click AS (
+			SELECT e.who, e.what, pg_catalog.max(e.at) AS at FROM span AS e
+			WHERE e.action OPERATOR(pg_catalog.=) ANY ($2) GROUP BY e.who, e.what)
+		SELECT %7$s, pg_catalog.count(*), pg_catalog.count(c.who)
+		FROM impression AS i LEFT JOIN click AS c ON c.who OPERATOR(pg_catalog.=) i.who AND c.what OPERATOR(pg_catalog.=) i.what
+			AND (i.at IS NULL OR c.at OPERATOR(pg_catalog.>=) i.at)
+		GROUP BY 1 ORDER BY 1
+		$sql$, source.user_sql, source.item_sql, source.action_sql, coalesce(source.time_sql, 'NULL::pg_catalog.timestamptz'),
+		coalesce(source.part_sql, 'NULL::pg_catalog.text'), source.events,
+		CASE WHEN by IN ('day', 'week', 'month')
+			THEN format('pg_catalog.to_char(pg_catalog.date_trunc(%L, pg_catalog.timezone(''UTC'', i.at)), ''YYYY-MM-DD'')', by)
+			ELSE 'i.part' END);
+	-- The end of this function undoes it: the setting is the function's own.
+	PERFORM pg_catalog.set_config('search_path', search_path, true);
+	FOR part, shown, clicked IN EXECUTE query USING impressions, clicks, since, until LOOP
+		SELECT w.rate, w.low, w.high INTO rate, low, high FROM commrec.wilson(clicked, shown, coalesce(confidence, 0.95)) AS w;
+		RETURN NEXT;
+	END LOOP;
+	IF NOT FOUND AND by IS NULL THEN
+		RETURN QUERY VALUES (NULL::text, 0::bigint, 0::bigint, NULL::double precision, NULL::double precision, NULL::double precision);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION commrec.ctr(text, timestamptz, timestamptz, text, text[], text[], double precision, text) IS
+'Click-through rate from the events themselves, read as the caller: of the pairs of user and item with an impression at or after since and before until (NULL: open), the part with a click at or after the first of them and before until, with Wilson''s interval. by: NULL for one row, "day", "week" or "month" (UTC) of the first impression, or a column of the events, such as the arm of an experiment, whose value at the impression makes the part. impressions, clicks: actions; by default "impression", "show" and "display", or else "view", and all others with a positive preference. Without a time column any click counts. search_path is in force while the events are read; leave it out. The caller needs SELECT on the events and on the model''s tables commrec_model and action (42501). A NULL model is the default one. Unknown action or model: 42704; no action column, no time column where one is needed, no impressions or clicks: 55000; no such column: 42703; infinite time: 22008; confidence: 22023.';
+
+CREATE FUNCTION commrec.retention(model text, cohort interval DEFAULT '7 days', horizon interval DEFAULT '28 days',
+	by text DEFAULT NULL, actions text[] DEFAULT NULL, confidence double precision DEFAULT 0.95,
+	search_path text DEFAULT pg_catalog.current_setting('search_path'))
+RETURNS TABLE (first timestamptz, part text, period integer, users bigint, retained bigint, rate double precision,
+	low double precision, high double precision)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE ROWS 100 COST 100000
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	limit_periods CONSTANT integer := 1000;
+	schema_name name;
+	source record;
+	query text;
+	periods double precision;
+BEGIN
+	cohort := coalesce(cohort, '7 days');
+	horizon := coalesce(horizon, '28 days');
+	PERFORM commrec.check_effect(NULL, NULL, coalesce(confidence, 0.95)), commrec.bucket_start(now(), cohort),
+		commrec.bucket_start(now(), horizon);
+	SELECT n.nspname INTO schema_name FROM pg_namespace AS n WHERE n.oid = commrec.model_schema(model);
+	source := commrec.effect_source(schema_name, by);
+	PERFORM commrec.require_effect_column(schema_name, 'time', source.time_sql);
+	periods := ceil(extract(epoch FROM horizon) / extract(epoch FROM cohort));
+	IF periods > limit_periods THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('horizon has more than %s cohorts', limit_periods),
+			HINT = 'Widen the cohorts, or look less far.';
+	END IF;
+	IF actions IS NOT NULL THEN
+		PERFORM commrec.require_effect_column(schema_name, 'action', source.action_sql);
+		actions := commrec.effect_actions(schema_name, actions, NULL);
+	END IF;
+	query := format($sql$
+		WITH event AS (
+			SELECT %1$s AS who, %2$s AS action, %3$s AS at, %4$s AS part FROM %5$s AS s),
+		dated AS (
+			SELECT e.who, e.action, e.at, e.part FROM event AS e
+			WHERE e.who IS NOT NULL AND e.at IS NOT NULL AND pg_catalog.isfinite(e.at)),
+		newest AS (SELECT pg_catalog.max(d.at) AS at FROM dated AS d),
+		member AS (
+			SELECT d.who, pg_catalog.min(d.at) AS at, (pg_catalog.array_agg(d.part ORDER BY d.at, d.part))[1] AS part
+			FROM dated AS d GROUP BY d.who),
+		back AS (
+			SELECT DISTINCT m.who, pg_catalog.floor(pg_catalog.date_part('epoch', d.at OPERATOR(pg_catalog.-) m.at)
+				OPERATOR(pg_catalog./) $2)::pg_catalog.int4 AS period
+			FROM dated AS d JOIN member AS m ON m.who OPERATOR(pg_catalog.=) d.who
+			WHERE ($4 IS NULL OR d.action OPERATOR(pg_catalog.=) ANY ($4))
+				AND d.at OPERATOR(pg_catalog.<) (m.at OPERATOR(pg_catalog.+) ($1 OPERATOR(pg_catalog.*) ($3 OPERATOR(pg_catalog.+) 1)::pg_catalog.float8)))
+		SELECT commrec.bucket_start(m.at, $1), %6$s, p.period, pg_catalog.count(*), pg_catalog.count(b.who)
+		FROM member AS m CROSS JOIN newest AS n
+			JOIN pg_catalog.generate_series(1, $3) AS p (period)
+				ON (m.at OPERATOR(pg_catalog.+) ($1 OPERATOR(pg_catalog.*) (p.period OPERATOR(pg_catalog.+) 1)::pg_catalog.float8))
+					OPERATOR(pg_catalog.<=) n.at
+			LEFT JOIN back AS b ON b.who OPERATOR(pg_catalog.=) m.who AND b.period OPERATOR(pg_catalog.=) p.period
+		GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+		$sql$, source.user_sql, coalesce(source.action_sql, 'NULL::pg_catalog.text'), source.time_sql,
+		coalesce(source.part_sql, 'NULL::pg_catalog.text'), source.events,
+		CASE WHEN by IN ('day', 'week', 'month')
+			THEN format('pg_catalog.to_char(pg_catalog.date_trunc(%L, pg_catalog.timezone(''UTC'', m.at)), ''YYYY-MM-DD'')', by)
+			ELSE 'm.part' END);
+	-- The end of this function undoes it: the setting is the function's own.
+	PERFORM pg_catalog.set_config('search_path', search_path, true);
+	FOR first, part, period, users, retained IN EXECUTE query
+		USING cohort, extract(epoch FROM cohort)::double precision, periods::integer, actions LOOP
+		SELECT w.rate, w.low, w.high INTO rate, low, high FROM commrec.wilson(retained, users, coalesce(confidence, 0.95)) AS w;
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION commrec.retention(text, interval, interval, text, text[], double precision, text) IS
+'How many users come back, from the events themselves, read as the caller. Users whose first event lies in the same bucket of width cohort (from "first" on, see commrec.bucket_start()) are followed for the horizon: in period p, the part of them with an event from p to p + 1 widths after their own first one, with Wilson''s interval. Only users whose period has passed by the newest event count, so that young cohorts do not look worse. by: NULL, "day", "week" or "month" (UTC) of the first event, or a column of the events, such as the arm of an experiment, whose value at the first event makes the part. actions: only these count as coming back (NULL: all). search_path is in force while the events are read; leave it out. The caller needs SELECT on the events and on the model''s tables commrec_model and action (42501). A NULL argument stands for its default. No time column: 55000; unknown action or model: 42704; no such column: 42703; widths with months, below a second, or a horizon of more than 1000 cohorts, confidence: 22023.';
+
 -- ---------------------------------------------------------------------------
 -- 9  Views, privileges
 -- ---------------------------------------------------------------------------

@@ -75,4 +75,18 @@ extern void cr_auc_add(CrAuc *auc, int64_t positives, int64_t negatives);
 /* The share of pairs won; NaN without a positive or without a negative. */
 extern double cr_auc_value(const CrAuc *auc);
 
+/*
+ * The quantile of the normal distribution: the value that a standard normal
+ * variable stays below with this probability, above 0 and below 1.  Relative
+ * error below 1e-15 (Wichura, Algorithm AS 241, Applied Statistics 1988).
+ */
+extern double cr_normal_quantile(double probability);
+
+/*
+ * Wilson's interval for a rate of "successes" in "trials" (above 0), z standard
+ * errors to either side (Wilson, Probable inference, the law of succession, and
+ * statistical inference, JASA 1927).
+ */
+extern void cr_wilson(int64_t successes, int64_t trials, double z, double *low, double *high);
+
 #endif							/* CR_METRICS_H */

@@ -1,9 +1,9 @@
 /*
  * metrics_fn.c
  *		Aggregates over scores and relevances: ndcg, recall_at, precision_at,
- *		average_precision, reciprocal_rank, auc.
+ *		average_precision, reciprocal_rank, auc; and the interval of a rate.
  *
- * The state is bytea, so that parallel workers and a distributed PostgreSQL
+ * The state of the aggregates is bytea, so that parallel workers and a distributed PostgreSQL
  * pass it along as it is:
  *
  *	offset	size	content
@@ -24,7 +24,9 @@
 
 #include <math.h>
 
+#include "access/htup_details.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -42,6 +44,7 @@ PG_FUNCTION_INFO_V1(commrec_precision_final);
 PG_FUNCTION_INFO_V1(commrec_average_precision_final);
 PG_FUNCTION_INFO_V1(commrec_reciprocal_rank_final);
 PG_FUNCTION_INFO_V1(commrec_auc_final);
+PG_FUNCTION_INFO_V1(commrec_wilson);
 
 #define STATE_HEADER	24
 #define ROOM_MIN		16
@@ -488,4 +491,40 @@ commrec_auc_final(PG_FUNCTION_ARGS)
 	if (isnan(value))
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(value);
+}
+
+/* wilson(successes bigint, trials bigint, confidence double precision) -> rate, low, high */
+Datum
+commrec_wilson(PG_FUNCTION_ARGS)
+{
+	int64		successes = PG_GETARG_INT64(0);
+	int64		trials = PG_GETARG_INT64(1);
+	double		confidence = PG_GETARG_FLOAT8(2);
+	Datum		values[3] = {0};
+	bool		nulls[3] = {true, true, true};
+	TupleDesc	descriptor;
+	double		low;
+	double		high;
+
+	if (successes < 0 || trials < successes)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("successes must be between 0 and trials"),
+				 errhint("They are counts: of trials, and of those that succeeded.")));
+	if (!(confidence > 0 && confidence < 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("confidence must be above 0 and below 1, not %g", confidence),
+				 errhint("Leave it out for 0.95.")));
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (trials > 0)
+	{
+		cr_wilson(successes, trials, cr_normal_quantile((1 + confidence) / 2), &low, &high);
+		values[0] = Float8GetDatum((double) successes / (double) trials);
+		values[1] = Float8GetDatum(low);
+		values[2] = Float8GetDatum(high);
+		memset(nulls, false, sizeof(nulls));
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }

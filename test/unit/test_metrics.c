@@ -163,7 +163,50 @@ auc_by_hand(void)
 	CHECK_NEAR(cr_auc_value(&auc), 0.5, 1e-15);
 }
 
+static void
+normal_quantiles_are_those_of_tables(void)
+{
+	CHECK_NEAR(cr_normal_quantile(0.5), 0, 0);
+	CHECK_NEAR(cr_normal_quantile(0.975), 1.959963984540054, 1e-14);
+	CHECK_NEAR(cr_normal_quantile(0.025), -1.959963984540054, 1e-14);
+	CHECK_NEAR(cr_normal_quantile(0.995), 2.5758293035489004, 1e-14);
+	CHECK_NEAR(cr_normal_quantile(0.75), 0.6744897501960817, 1e-15);
+	CHECK_NEAR(cr_normal_quantile(1e-10), -6.361340902404056, 1e-12);
+	CHECK_NEAR(cr_normal_quantile(1e-300), -37.0471, 1e-4);
+	/* the distribution function undoes it */
+	for (double p = 0.001; p < 1; p += 0.001)
+		CHECK_NEAR(0.5 * erfc(-cr_normal_quantile(p) / sqrt(2)), p, 1e-14);
+}
+
+/* Newcombe, Two-sided confidence intervals for the single proportion, 1998, table I, method 3. */
+static void
+wilson_intervals_are_newcombes(void)
+{
+	const struct
+	{
+		int64_t		successes;
+		int64_t		trials;
+		double		low;
+		double		high;
+	}			cases[] = {{81, 263, 0.2553, 0.3662}, {15, 148, 0.0624, 0.1605},
+	{0, 20, 0.0, 0.1611}, {1, 29, 0.0061, 0.1718}};
+
+	for (int i = 0; i < 4; i++)
+	{
+		double		low;
+		double		high;
+
+		cr_wilson(cases[i].successes, cases[i].trials, 1.959963984540054, &low, &high);
+		CHECK_NEAR(low, cases[i].low, 5e-5);
+		CHECK_NEAR(high, cases[i].high, 5e-5);
+		cr_wilson(cases[i].trials, cases[i].trials, 1.96, &low, &high);
+		CHECK(low < 1 && high == 1);
+	}
+}
+
 UNIT_MAIN(UNIT_TEST(perfect_ranking_is_one),
+		  UNIT_TEST(normal_quantiles_are_those_of_tables),
+		  UNIT_TEST(wilson_intervals_are_newcombes),
 		  UNIT_TEST(average_precision_by_hand),
 		  UNIT_TEST(ranking_without_ties),
 		  UNIT_TEST(ties_are_the_mean_over_all_orders),
