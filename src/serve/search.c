@@ -2,10 +2,8 @@
  * search.c
  *		The eligible items with the best scores: exactly those, exactly scored.
  *
- * By the model: blocks are walked in descending order of norm until no later
- * item can be among the best k.  The codes give bounds of the scores; what
- * might matter goes to a shortlist, and hardly more than k of it has to be
- * scored exactly in the end.  doc/exact-topk.md proves that nothing is lost.
+ * By the model, the core searches (core/search.h); blocks and vectors come to it
+ * from the view, and what may be shown from Eligible.
  */
 #include "postgres.h"
 
@@ -17,27 +15,18 @@
 
 #include "common/errors.h"
 #include "common/guc.h"
-#include "core/shortlist.h"
-#include "core/vector.h"
+#include "core/search.h"
 #include "serve/search.h"
 #include "store/model.h"
 
-#define FIRST_SHORTLIST	1024	/* entries, at least; it grows when k or ties ask for it */
 #define SORT_SLICE		4096	/* entries sorted between two polls for interrupts */
 
-/* One search for the best items by the model. */
-typedef struct ModelSearch
+/* What the core's functions are given. */
+typedef struct ModelSource
 {
 	ServeView  *view;
 	Eligible   *eligible;
-	const float *embedding;		/* the user's */
-	int32		dims;
-	CrSimd		simd;
-	CrShortlist list;
-	CrBlockQuery query;
-	int32		sums[CR_BLOCK_ITEMS_MAX];
-	int16		candidates[CR_BLOCK_ITEMS_MAX];
-} ModelSearch;
+} ModelSource;
 
 void *
 AllocateHuge(int32 count, Size size)
@@ -45,105 +34,39 @@ AllocateHuge(int32 count, Size size)
 	return MemoryContextAllocHuge(CurrentMemoryContext, mul_size(Max(count, 1), size));
 }
 
-/* Make room for one block's items. */
-static void
-ReserveShortlist(CrShortlist *list, int32 items)
+static const uint8_t *
+SourceBlock(void *context, int32_t block, CrBlockHeader *header)
 {
-	if (list->capacity - list->count >= items)
-		return;
-	/* Half of it should be free afterwards, or this would be done over and over. */
-	if (cr_shortlist_prune(list) >= Max(items, list->capacity / 2))
-		return;
-	list->capacity = (int32) Min((int64) 2 * list->capacity + items, PG_INT32_MAX);
-	list->entries = repalloc_huge(list->entries,
-								  mul_size(list->capacity, sizeof(CrShortlisted)));
+	CHECK_FOR_INTERRUPTS();
+	return ServeViewBlock(((ModelSource *) context)->view, block, header);
 }
 
-/*
- * Put the items of a block that might matter on the shortlist.  The threshold
- * rises on the way; what is asked for is dearer from line to line.
- */
-static void
-ShortlistBlock(ModelSearch *search, const CrBlockHeader *header, const uint8 *bytes)
+static int32_t
+SourceNext(void *context, int32_t item_no)
 {
-	CrShortlist *list = &search->list;
-	float		threshold = cr_shortlist_threshold(list);
-	CrBlockBound bound;
-	int64		least;
-	int32		count;
-
-	cr_block_bound(&search->query, header, &bound);
-	least = cr_block_least_sum(&bound, threshold);
-	count = cr_block_candidates(search->simd, &search->query, header, bytes, least, search->sums,
-								search->candidates);
-	ReserveShortlist(list, count);
-	for (int32 i = 0; i < count; i++)
-	{
-		int32		sum = search->sums[search->candidates[i]];
-		int32		item_no = header->first_item_no + search->candidates[i];
-
-		if (sum < least || !IsEligible(search->eligible, item_no))
-			continue;
-		(void) cr_shortlist_add(list, cr_block_lowest(&bound, sum),
-								cr_block_highest(&bound, sum), item_no);
-		if (cr_shortlist_threshold(list) > threshold)
-		{
-			threshold = cr_shortlist_threshold(list);
-			least = cr_block_least_sum(&bound, threshold);
-		}
-	}
+	return EligibleNext(((ModelSource *) context)->eligible, item_no);
 }
 
-/* Walk the blocks that have possible items until no later one can matter. */
-static void
-ShortlistItems(ModelSearch *search)
+static int
+SourceIsEligible(void *context, int32_t item_no)
 {
-	const DeployedVersion *deployed = ServeViewDeployed(search->view);
-	int32		capacity = cr_block_capacity(deployed->dims);
-	int32		item_no = EligibleNext(search->eligible, 0);
-
-	while (item_no < deployed->items)
-	{
-		CrBlockHeader header;
-		const uint8 *bytes = ServeViewBlock(search->view, item_no / capacity, &header);
-
-		CHECK_FOR_INTERRUPTS();
-		if (cr_block_is_hopeless(&search->query, header.max_norm,
-								 cr_shortlist_threshold(&search->list)))
-			break;
-		ShortlistBlock(search, &header, bytes);
-		if (header.items >= deployed->items - header.first_item_no)
-			break;
-		item_no = EligibleNext(search->eligible, header.first_item_no + header.items);
-	}
+	return IsEligible(((ModelSource *) context)->eligible, item_no);
 }
 
-static float
-ScoreItem(ModelSearch *search, int32 item_no)
+static const float *
+SourceVector(void *context, int32_t item_no)
 {
-	const ServeItem *item = ServeViewItem(search->view, item_no);
-	float		score = cr_dot(search->embedding, item->embedding, search->dims);
-
-	if (!isfinite(score))
-		CheckComputation(CR_NOT_FINITE, psprintf("score of item number %d", item_no));
-	return score;
+	CHECK_FOR_INTERRUPTS();
+	return ServeViewItem(((ModelSource *) context)->view, item_no)->embedding;
 }
 
-/* Score what is left, the most promising first; the best k replace the bounds. */
-static void
-ScoreShortlist(ModelSearch *search, CrTopK *top)
+static CrShortlisted *
+SourceGrow(void *context, CrShortlisted *entries, int32_t capacity)
 {
-	CrShortlist *list = &search->list;
-	CrShortlisted entry;
-
-	(void) cr_shortlist_prune(list);
-	cr_shortlist_heapify(list);
-	cr_topk_init(top, list->lowest.entries, list->lowest.capacity);
-	while (cr_shortlist_pop(list, &entry) && entry.highest >= cr_topk_threshold(top))
-	{
-		CHECK_FOR_INTERRUPTS();
-		cr_topk_offer(top, ScoreItem(search, entry.item_no), entry.item_no);
-	}
+	(void) context;
+	if (entries == NULL)
+		return AllocateHuge(capacity, sizeof(CrShortlisted));
+	return repalloc_huge(entries, mul_size(capacity, sizeof(CrShortlisted)));
 }
 
 static void
@@ -162,23 +85,21 @@ int32
 SearchByModel(ServeView *view, Eligible *eligible, const float *embedding, int32 k,
 			  CrScored **best)
 {
-	ModelSearch *search = palloc(sizeof(ModelSearch));
-	int32		capacity = Max(k, FIRST_SHORTLIST);
+	const DeployedVersion *deployed = ServeViewDeployed(view);
+	ModelSource source = {view, eligible};
+	CrCatalogue catalogue = {
+		&source, deployed->items, deployed->dims, SourceBlock, SourceNext, SourceIsEligible,
+		SourceVector, SourceGrow
+	};
+	CrSearch   *search = palloc(sizeof(CrSearch));
+	CrStatus	status;
 	CrTopK		top;
 
-	search->view = view;
-	search->eligible = eligible;
-	search->embedding = embedding;
-	search->dims = ServeViewDeployed(view)->dims;
-	search->simd = CommrecSimd();
 	*best = AllocateHuge(k, sizeof(CrScored));
-	cr_shortlist_init(&search->list, *best, k, AllocateHuge(capacity, sizeof(CrShortlisted)),
-					  capacity);
-	cr_block_query(embedding, search->dims, &search->query);
-	if (!isfinite(search->query.norm))
-		CheckComputation(CR_NOT_FINITE, "norm of the user's embedding");
-	ShortlistItems(search);
-	ScoreShortlist(search, &top);
+	status = cr_search(search, &catalogue, CommrecSimd(), embedding, k, *best, &top);
+	if (status != CR_OK)
+		CheckComputation(status, search->culprit < 0 ? "norm of the user's embedding" :
+						 psprintf("score of item number %d", search->culprit));
 	SortTop(&top);
 	pfree(search->list.entries);
 	pfree(search);
