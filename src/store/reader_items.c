@@ -16,7 +16,7 @@
 #include "store/model.h"
 #include "store/reader.h"
 
-#define FIRST_RANGE		16		/* blocks that are asked for first; then twice as many each time */
+#define FIRST_RANGE		2		/* blocks that are asked for first; then twice as many each time */
 #define LAST_RANGE		256
 
 /* Columns of a layout are addressed by these, in the same order. */

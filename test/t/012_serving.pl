@@ -169,6 +169,21 @@ is($repeatable->query_safe($own), $new, 'and sees the new one afterwards');
 $session->quit;
 $repeatable->quit;
 
+# A cursor that is half read goes on with the version that it began with.
+my $query = q{SELECT user_id, rank, item_id FROM member, LATERAL m.recommend(user_id, 3) ORDER BY 1, 2};
+$session = $node->background_psql('postgres');
+$session->query_safe('BEGIN');
+my $whole = $session->query_safe($query);
+$session->query_safe("DECLARE c NO SCROLL CURSOR FOR SELECT user_id, rank, item_id FROM (SELECT * FROM member ORDER BY 1) AS b, LATERAL m.recommend(user_id, 3)");
+my $rows = $session->query_safe('FETCH 17 FROM c');
+$session->query_safe(q{SET commrec.keep_versions = 1});
+$session->query_safe(q{SELECT version FROM commrec.train('m', '{"factors": 8, "seed": 7}', workers => 0)});
+$rows .= "\n" . $session->query_safe('FETCH ALL FROM c');
+is($rows, $whole, 'a cursor keeps its version across a training in its own transaction');
+isnt($session->query_safe($query), $whole, 'which other queries see');
+$session->query_safe('ROLLBACK');
+$session->quit;
+
 # A hot standby answers the same, and follows a retrain.
 my $backup = 'serving_backup';
 my $standby = PostgreSQL::Test::Cluster->new('standby');
