@@ -122,21 +122,22 @@ reaching(const int32_t *sums, int32_t least)
 #define VECTOR_ITEMS	8
 #define TILE			4
 
-static void
-sum_tile(const uint8_t *codes, const int16_t *query, int32_t pairs, int32_t items, int32_t first,
-		 int32_t *sums)
+/* The sums of so many vectors of items from "first" on; "vectors" is a constant where it is inlined. */
+static inline __attribute__((always_inline)) void
+sum_vectors(const uint8_t *codes, const int16_t *query, int32_t pairs, int32_t items,
+			int32_t first, int vectors, int32_t *sums)
 {
 	const uint8_t *row = codes + 2 * (size_t) first;
 	__m256i		sum[TILE];
 
-	for (int v = 0; v < TILE; v++)
+	for (int v = 0; v < vectors; v++)
 		sum[v] = _mm256_setzero_si256();
 	for (int32_t p = 0; p < pairs; p++)
 	{
 		int32_t		pair;
 
 		memcpy(&pair, query + 2 * p, sizeof(pair));
-		for (int v = 0; v < TILE; v++)
+		for (int v = 0; v < vectors; v++)
 		{
 			__m128i		bytes = _mm_loadu_si128((const __m128i *) (row + v * 2 * VECTOR_ITEMS));
 
@@ -145,7 +146,7 @@ sum_tile(const uint8_t *codes, const int16_t *query, int32_t pairs, int32_t item
 		}
 		row += 2 * (size_t) items;
 	}
-	for (int v = 0; v < TILE; v++)
+	for (int v = 0; v < vectors; v++)
 		_mm256_storeu_si256((__m256i *) (sums + first + v * VECTOR_ITEMS), sum[v]);
 }
 
@@ -155,8 +156,14 @@ sum_block(const uint8_t *codes, const int16_t *query, int32_t pairs, int32_t ite
 	int32_t		first = 0;
 
 	for (; first + TILE * VECTOR_ITEMS <= items; first += TILE * VECTOR_ITEMS)
-		sum_tile(codes, query, pairs, items, first, sums);
-	sum_items(codes, query, pairs, items, first, sums);
+		sum_vectors(codes, query, pairs, items, first, TILE, sums);
+	for (; first + VECTOR_ITEMS <= items; first += VECTOR_ITEMS)
+		sum_vectors(codes, query, pairs, items, first, 1, sums);
+	/* The rest is cheaper as one more vector, some of whose items are summed again. */
+	if (first < items && items >= VECTOR_ITEMS)
+		sum_vectors(codes, query, pairs, items, items - VECTOR_ITEMS, 1, sums);
+	else
+		sum_items(codes, query, pairs, items, first, sums);
 }
 
 static inline uint32_t
