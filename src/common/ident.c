@@ -9,6 +9,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -177,6 +178,22 @@ IdToResult(Datum id, IdKind kind, Oid type)
 		IntegerToDatum(IntegerFromDatum(id, kind), wanted, &result))
 		return result;
 	ReportIdMismatch(type, kind, true);
+}
+
+Datum
+IdCopy(Datum id, IdKind kind)
+{
+	switch (kind)
+	{
+		case ID_UUID:
+			return datumCopy(id, false, UUID_LEN);
+		case ID_TEXT:
+			return datumCopy(id, false, -1);
+		case ID_INT8:
+			return datumCopy(id, FLOAT8PASSBYVAL, sizeof(int64));
+		default:
+			return id;
+	}
 }
 
 char *

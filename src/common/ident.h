@@ -42,6 +42,9 @@ extern bool IdFromArgument(Datum value, Oid type, IdKind kind, Datum *id);
 /* Turn an id of "kind" into the result type of a generic function; 42804 if it does not fit. */
 extern Datum IdToResult(Datum id, IdKind kind, Oid type);
 
+/* A copy of the id in the current context. */
+extern Datum IdCopy(Datum id, IdKind kind);
+
 /* The id as text, for messages. */
 extern char *IdToCString(Datum id, IdKind kind);
 

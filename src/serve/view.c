@@ -9,8 +9,6 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
-#include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -56,8 +54,6 @@ struct ServeView
 	SnapshotMark mark;
 	DeployedVersion deployed;
 	IdKind		item_kind;
-	int16		id_length;		/* of the items' type */
-	bool		id_by_value;
 	bool		is_first_call;
 	itemtable_hash *items;
 	ServeItem	passing;		/* an item that is not kept */
@@ -104,7 +100,6 @@ CreateView(MemoryContext parent, Oid schema, const SnapshotMark *mark)
 	view->mark = *mark;
 	view->deployed = deployed;
 	view->item_kind = LookupIdKind(schema, MODEL_ITEM_EMBEDDING, "item_id");
-	get_typlenbyval(IdKindType(view->item_kind), &view->id_length, &view->id_by_value);
 	view->items = itemtable_create(context, 64, NULL);
 	view->passing.embedding = MemoryContextAlloc(context, sizeof(float) * Max(deployed.dims, 1));
 	view->is_first_call = true;
@@ -254,5 +249,5 @@ ServeViewItemId(ServeView *view, int32 item_no)
 
 	if (item == NULL)
 		return ItemReaderId(FindItem(view, item_no));
-	return datumCopy(item->item_id, view->id_by_value, view->id_length);
+	return IdCopy(item->item_id, view->item_kind);
 }

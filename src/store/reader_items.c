@@ -8,8 +8,6 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/lsyscache.h"
 
 #include "common/errors.h"
 #include "core/embedding.h"
@@ -158,16 +156,12 @@ ItemReaderEmbedding(ItemReader *reader, float *embedding)
 Datum
 ItemReaderId(ItemReader *reader)
 {
-	Oid			type = IdKindType(reader->lookup.id_kind);
-	int16		length;
-	bool		by_value;
 	bool		is_null;
 	Datum		id = LookupValue(&reader->lookup, ITEM_ID, &is_null);
 
 	if (is_null)
 		CheckItemBytes(CR_CORRUPT, reader, "id");
-	get_typlenbyval(type, &length, &by_value);
-	return datumCopy(id, by_value, length);
+	return IdCopy(id, reader->lookup.id_kind);
 }
 
 int32
