@@ -21,7 +21,7 @@
 #include "train/events.h"
 #include "train/interactions.h"
 
-#define BLEND_PAIRS_MAX		1000000
+#define BLEND_PAIRS_MAX		500000
 #define BLEND_USERS_MAX		2000
 #define BLEND_FACTORS_MAX	64
 #define BLEND_EPOCHS_MAX	8

@@ -17,16 +17,7 @@
 #include "train/events_internal.h"
 
 #define KNOWN_PART			0.9		/* of the events with a time */
-#define TIMES_MAX			100000	/* sampled for the quantile: sorted in a few ms */
 #define EVENTS_PER_PAIR_MAX	4		/* on average: users who repeat themselves more are cut down */
-
-/* Which events of a log are copied to another. */
-typedef struct KeepRule
-{
-	const uint8 *users;			/* 1 for those to keep; NULL: all */
-	TimestampTz until;			/* only events before; EVENT_NO_TIME: all */
-	const int32 *held_out;		/* by user: item to leave out, -1 for none; NULL: none */
-} KeepRule;
 
 /* How much of a sample is left to fill. */
 typedef struct SampleRoom
@@ -110,134 +101,34 @@ sample_users(const BlendSplit *split, const EventLog *log)
 	return is_kept;
 }
 
-/* Events without a time are before all others. */
-static bool
-rule_keeps(const KeepRule *rule, const EventLog *log, int32 user, int64 event)
+/* Days from the oldest to the newest event with a time. */
+static double
+find_span(const EventLog *log)
 {
-	if (rule->until != EVENT_NO_TIME && log->time[event] >= rule->until)
-		return false;
-	return rule->held_out == NULL || log->item[event] != rule->held_out[user];
-}
-
-static bool
-rule_keeps_user(const KeepRule *rule, int32 user)
-{
-	return rule->users == NULL || rule->users[user];
-}
-
-static int64
-count_kept(const KeepRule *rule, const EventLog *log)
-{
-	int32		users = EventsUsers(log);
-	int64		count = 0;
-
-	for (int32 user = 0; user < users; user++)
-	{
-		EVENTS_POLL(user);
-		if (!rule_keeps_user(rule, user))
-			continue;
-		for (int64 e = log->start[user]; e < log->start[user + 1]; e++)
-		{
-			EVENTS_POLL(e);
-			count += rule_keeps(rule, log, user, e);
-		}
-	}
-	return count;
-}
-
-/* Append one event to a copy whose columns have room for it. */
-static void
-copy_event(EventLog *to, const EventLog *from, int64 event)
-{
-	int64		at = to->count++;
-
-	to->item[at] = from->item[event];
-	if (to->action != NULL)
-		to->action[at] = from->action[event];
-	if (to->value != NULL)
-		to->value[at] = from->value[event];
-	if (to->time != NULL)
-	{
-		to->time[at] = from->time[event];
-		to->newest = Max(to->newest, from->time[event]);
-	}
-}
-
-/* Copy what the rule keeps; ids and actions are shared, users without events stay as empty rows. */
-static void
-copy_events(BlendMemory *memory, const KeepRule *rule, const EventLog *from, EventLog *to)
-{
-	int32		users = EventsUsers(from);
-	int64		count = count_kept(rule, from);
-
-	*to = *from;
-	to->count = 0;
-	to->newest = EVENT_NO_TIME;
-	to->start = (int64 *) BlendAlloc(memory, (int64) users + 1, sizeof(int64));
-	to->item = (int32 *) BlendAlloc(memory, count, sizeof(int32));
-	if (from->action != NULL)
-		to->action = (int16 *) BlendAlloc(memory, count, sizeof(int16));
-	if (from->value != NULL)
-		to->value = BlendAlloc(memory, count, sizeof(*to->value));
-	if (from->time != NULL)
-		to->time = (TimestampTz *) BlendAlloc(memory, count, sizeof(TimestampTz));
-
-	for (int32 user = 0; user < users; user++)
-	{
-		EVENTS_POLL(user);
-		to->start[user] = to->count;
-		if (!rule_keeps_user(rule, user))
-			continue;
-		for (int64 e = from->start[user]; e < from->start[user + 1]; e++)
-		{
-			EVENTS_POLL(e);
-			if (rule_keeps(rule, from, user, e))
-				copy_event(to, from, e);
-		}
-	}
-	to->start[users] = to->count;
-
-	/* Ages count from the newest event that is known, as they would have then. */
-	to->age_origin = Min(from->age_origin, to->newest);
-}
-
-static int
-compare_times(const void *a, const void *b)
-{
-	TimestampTz left = *(const TimestampTz *) a;
-	TimestampTz right = *(const TimestampTz *) b;
-
-	return left < right ? -1 : left > right;
-}
-
-/*
- * The time at which the newest tenth of the events begins, from an evenly
- * spaced sample of them; also sets the span.
- */
-static TimestampTz
-find_split_time(BlendSplit *split)
-{
-	const EventLog *log = &split->all;
-	int64		step = log->count / TIMES_MAX + 1;
-	TimestampTz *times = (TimestampTz *) BlendAlloc(split->memory, log->count / step + 1,
-													sizeof(TimestampTz));
 	TimestampTz oldest = log->newest;
-	int64		count = 0;
 
 	for (int64 e = 0; e < log->count; e++)
 	{
 		EVENTS_POLL(e);
-		if (log->time[e] == EVENT_NO_TIME)
-			continue;
-		oldest = Min(oldest, log->time[e]);
-		if (e % step == 0)
-			times[count++] = log->time[e];
+		if (log->time[e] != EVENT_NO_TIME)
+			oldest = Min(oldest, log->time[e]);
 	}
-	split->span = ((double) log->newest - (double) oldest) / (double) USECS_PER_DAY;
-	if (count == 0)
-		return log->newest;
-	qsort(times, (size_t) count, sizeof(TimestampTz), compare_times);
-	return times[(int64) (KNOWN_PART * (double) count)];
+	return ((double) log->newest - (double) oldest) / (double) USECS_PER_DAY;
+}
+
+/* Leave out the newest events; those without a time are before all others. */
+static void
+leave_out_newest(BlendSplit *split, uint8 *left_out)
+{
+	const EventLog *log = &split->all;
+	TimestampTz until = EventsTimeQuantile(log, KNOWN_PART);
+
+	split->span = find_span(log);
+	for (int64 e = 0; e < log->count; e++)
+	{
+		EVENTS_POLL(e);
+		left_out[e] = log->time[e] >= until;
+	}
 }
 
 static int64
@@ -262,11 +153,18 @@ positive_item(const Touched *touched, int32 user, int64 n)
 	return -1;
 }
 
-/* One positive pair of each of a sample of the users that have more than one. */
-static int32 *
-hold_out(const BlendSplit *split, const Touched *touched)
+/* Leave out all events of one item of a user. */
+static void
+leave_out_item(const EventLog *log, int32 user, int32 item, uint8 *left_out)
 {
-	int32	   *held_out = (int32 *) BlendAlloc(split->memory, touched->users, sizeof(int32));
+	for (int64 e = log->start[user]; e < log->start[user + 1]; e++)
+		left_out[e] = log->item[e] == item;
+}
+
+/* Leave out one positive pair of each of a sample of the users that have more than one. */
+static void
+leave_out_pairs(const BlendSplit *split, const Touched *touched, uint8 *left_out)
+{
 	int64		total = 0;
 	int64		seen = 0;
 	int64		taken = 0;
@@ -277,19 +175,20 @@ hold_out(const BlendSplit *split, const Touched *touched)
 		EVENTS_POLL(user);
 		total += positive_pairs(touched, user) > 1;
 	}
+	BudgetZero(left_out, (Size) split->all.count);
 	cr_rng_init(&rng, (uint64) split->hyperparameters->seed, BLEND_STREAM_HOLD_OUT);
 	for (int32 user = 0; user < touched->users; user++)
 	{
 		int64		pairs = positive_pairs(touched, user);
+		int32		item;
 
 		EVENTS_POLL(user);
-		held_out[user] = -1;
 		if (pairs < 2 || !BlendTakes(&rng, total, seen++, Min(total, BLEND_USERS_MAX), taken))
 			continue;
-		held_out[user] = positive_item(touched, user, (int64) (cr_rng_uniform(&rng) * pairs));
+		item = positive_item(touched, user, (int64) (cr_rng_uniform(&rng) * pairs));
+		leave_out_item(&split->all, user, item, left_out);
 		taken++;
 	}
-	return held_out;
 }
 
 /* Positive pairs of "all" that are not in "known", of items that are: both lists ascend. */
@@ -326,25 +225,28 @@ find_test_pairs(BlendSplit *split, const Touched *all)
 void
 BlendSplitMake(const EventLog *log, BlendSplit *split)
 {
-	KeepRule	sampled = {NULL, EVENT_NO_TIME, NULL};
-	KeepRule	known = {NULL, EVENT_NO_TIME, NULL};
+	EventsPick	sampled = {NULL, NULL};
+	EventsPick	known = {NULL, NULL};
 	TouchedOptions options = {split->hyperparameters->half_life, EVENT_NO_TIME};
-	MemoryBudget *budget = split->memory->budget;
+	BlendMemory *memory = split->memory;
+	uint8	   *left_out;
 	Touched    *all;
 
 	sampled.users = sample_users(split, log);
 	if (sampled.users == NULL)
 		split->all = *log;
 	else
-		copy_events(split->memory, &sampled, log, &split->all);
+		memory->bytes += EventsCopy(log, &sampled, &split->all);
 
-	all = TouchedBuild(&split->all, &options, budget);
+	all = TouchedBuild(&split->all, &options, memory->budget);
+	left_out = (uint8 *) BlendAlloc(memory, split->all.count, 1);
 	if (BlendHasTime(&split->all))
-		known.until = find_split_time(split);
+		leave_out_newest(split, left_out);
 	else
-		known.held_out = hold_out(split, all);
-	copy_events(split->memory, &known, &split->all, &split->known);
-	split->touched = TouchedBuild(&split->known, &options, budget);
+		leave_out_pairs(split, all, left_out);
+	known.left_out = left_out;
+	memory->bytes += EventsCopy(&split->all, &known, &split->known);
+	split->touched = TouchedBuild(&split->known, &options, memory->budget);
 	find_test_pairs(split, all);
-	TouchedFree(all, budget);
+	TouchedFree(all, memory->budget);
 }

@@ -187,71 +187,6 @@ hold_out_at_random(SplitWork *work)
 	}
 }
 
-/* Columns of a copy of the log with room for "count" events. */
-static void
-alloc_known(const SplitWork *work, int64 count)
-{
-	EventLog   *known = &work->split->known;
-
-	*known = *work->log;
-	known->count = 0;
-	known->newest = EVENT_NO_TIME;
-	known->start = EvaluateAlloc(work->memory, (int64) work->all->users + 1, sizeof(int64));
-	known->item = EvaluateAlloc(work->memory, count, sizeof(*known->item));
-	if (known->action != NULL)
-		known->action = EvaluateAlloc(work->memory, count, sizeof(*known->action));
-	if (known->value != NULL)
-		known->value = EvaluateAlloc(work->memory, count, sizeof(*known->value));
-	if (known->time != NULL)
-		known->time = EvaluateAlloc(work->memory, count, sizeof(*known->time));
-}
-
-static void
-copy_event(const EventLog *log, int64 event, EventLog *known)
-{
-	int64		at = known->count++;
-
-	known->item[at] = log->item[event];
-	if (log->action != NULL)
-		known->action[at] = log->action[event];
-	if (log->value != NULL)
-		known->value[at] = log->value[event];
-	if (log->time != NULL)
-	{
-		known->time[at] = log->time[event];
-		known->newest = Max(known->newest, log->time[event]);
-	}
-}
-
-static void
-copy_known(const SplitWork *work)
-{
-	const EventLog *log = work->log;
-	EventLog   *known = &work->split->known;
-	int64		count = 0;
-
-	for (int64 e = 0; e < log->count; e++)
-	{
-		EVENTS_POLL(e);
-		count += !work->is_held[e];
-	}
-	alloc_known(work, count);
-	for (int32 user = 0; user < work->all->users; user++)
-	{
-		known->start[user] = known->count;
-		for (int64 e = log->start[user]; e < log->start[user + 1]; e++)
-		{
-			EVENTS_POLL(e);
-			if (!work->is_held[e])
-				copy_event(log, e, known);
-		}
-	}
-	known->start[work->all->users] = known->count;
-
-	/* Ages count from the newest event that is known, as they would have then. */
-	known->age_origin = Min(log->age_origin, known->newest);
-}
-
 /* Positive pairs of one user that are not known, nor left out: all of these lists ascend. */
 static int64
 find_user_test(const SplitWork *work, const Touched *known, int32 user, int32 *items)
@@ -349,6 +284,7 @@ EventSplitMake(const EventLog *log, const SplitOptions *options, EvaluateMemory 
 	TouchedOptions touched_options = {options->half_life, EVENT_NO_TIME};
 	TouchedOptions all_options = touched_options;
 	SplitWork	work = {log, options, memory, split, NULL, NULL};
+	EventsPick	known_events = {NULL, NULL};
 	Touched    *known;
 
 	memset(split, 0, sizeof(EventSplit));
@@ -364,7 +300,8 @@ EventSplitMake(const EventLog *log, const SplitOptions *options, EvaluateMemory 
 		hold_out_last(&work);
 	else
 		hold_out_at_random(&work);
-	copy_known(&work);
+	known_events.left_out = work.is_held;
+	memory->bytes += EventsCopy(log, &known_events, &split->known);
 	known = TouchedBuild(&split->known, &touched_options, memory->budget);
 	find_test(&work, known);
 	if (options->users > 0 && split->users > options->users)

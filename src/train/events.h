@@ -89,6 +89,27 @@ extern double EventPreference(const EventLog *log, int64 event);
 extern int32 EventsUsers(const EventLog *log);
 extern int32 EventsItems(const EventLog *log);
 
+/* Which events of a log go into a part of it. */
+typedef struct EventsPick
+{
+	const uint8 *users;			/* 1 for those whose events go; NULL: all */
+	const uint8 *left_out;		/* by event, not 0 to leave it out; NULL: none */
+} EventsPick;
+
+/*
+ * Copy a part of the events, in the current context; ids and actions are the
+ * log's own, and so must stay as long.  Ages in the copy count from its newest
+ * event.  Returns the bytes counted against the log's budget, for the caller to
+ * give back.
+ */
+extern Size EventsCopy(const EventLog *from, const EventsPick *pick, EventLog *to);
+
+/*
+ * The time before which this part of the events with a time lies, from an
+ * evenly spaced sample of them; the newest if that finds none.  The log has times.
+ */
+extern TimestampTz EventsTimeQuantile(const EventLog *log, double part);
+
 /*
  * Free the events themselves and give their bytes back; count, skipped, newest
  * and the id maps stay, for publishing.
