@@ -12,6 +12,20 @@ SELECT commrec.check_hyperparameters('ials', '{"factors": 1, "epochs": 1000, "un
 	"min_user_items": 1000000000, "seed": 2147483647}');
 SELECT commrec.check_hyperparameters('ials', '{"factors": 512.0, "half_life": 30, "alpha": null}');
 
+SELECT commrec.check_hyperparameters('ials', '{"solver": "cg"}');
+SELECT commrec.check_hyperparameters('ials', '{"solver": "cholesky"}');
+SELECT commrec.check_hyperparameters('ials', '{"solver": null}');
+
+-- words
+SELECT commrec.check_hyperparameters('ials', '{"solver": "CG"}');
+SELECT commrec.check_hyperparameters('ials', '{"solver": ""}');
+\set VERBOSITY terse
+SELECT commrec.check_hyperparameters('ials', '{"solver": 1}');
+SELECT commrec.check_hyperparameters('ials', '{"solver": true}');
+SELECT commrec.check_hyperparameters('ials', '{"factors": "cg"}');
+\set VERBOSITY default
+\echo :LAST_ERROR_SQLSTATE
+
 -- unknown names list what there is
 SELECT commrec.check_hyperparameters('ials', '{"fctors": 8}');
 SELECT commrec.check_hyperparameters('ials', '{"factors": 8, "": 1}');

@@ -9,6 +9,9 @@
 #include "core/ials.h"
 
 #define LENGTH(array)	((int) (sizeof(array) / sizeof((array)[0])))
+/* From so many factors on, CG reaches a loss sooner: doc/design.md, "Solving rows". */
+#define CG_FACTORS_MIN	32
+
 #define IALS(field)		offsetof(CrIalsHyperparameters, field)
 
 static const CrParameter ials_parameters[] = {
@@ -71,6 +74,12 @@ static const CrParameter ials_parameters[] = {
 		.name = "seed", .type = CR_PARAMETER_INTEGER, .low = 0, .high = INT32_MAX,
 		.preset = 42, .offset = IALS(seed),
 		.meaning = "start of the random numbers; the same seed gives the same model"
+	},
+	{
+		.name = "solver", .type = CR_PARAMETER_CHOICE, .low = CR_SOLVER_CHOLESKY,
+		.high = CR_SOLVER_CG, .choices = {"cholesky", "cg"}, .from_data = 1, .preset = NAN,
+		.offset = IALS(solver),
+		.meaning = "how embeddings are computed: exactly, or by conjugate gradients"
 	}
 };
 
@@ -131,7 +140,19 @@ cr_parameter_allows(const CrParameter *parameter, double value)
 		return 0;
 	if (parameter->low_excluded && value == parameter->low)
 		return 0;
-	return parameter->type != CR_PARAMETER_INTEGER || value == floor(value);
+	return parameter->type == CR_PARAMETER_NUMBER || value == floor(value);
+}
+
+int
+cr_parameter_choice(const CrParameter *parameter, const char *word, size_t length)
+{
+	for (int i = 0; i < CR_CHOICES_MAX && parameter->choices[i] != NULL; i++)
+	{
+		if (strlen(parameter->choices[i]) == length &&
+			memcmp(parameter->choices[i], word, length) == 0)
+			return i;
+	}
+	return -1;
 }
 
 /*
@@ -160,4 +181,7 @@ cr_ials_defaults_from_shape(CrIalsHyperparameters *parameters, int64_t users, in
 		parameters->unobserved_weight = unobserved_weight_from_shape(users, items, pairs);
 	if (isnan(parameters->regularization))
 		parameters->regularization = 0.01;
+	if (isnan(parameters->solver))
+		parameters->solver = parameters->factors < CG_FACTORS_MIN ?
+			CR_SOLVER_CHOLESKY : CR_SOLVER_CG;
 }

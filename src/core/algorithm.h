@@ -14,8 +14,11 @@
 typedef enum CrParameterType
 {
 	CR_PARAMETER_INTEGER,
-	CR_PARAMETER_NUMBER
+	CR_PARAMETER_NUMBER,
+	CR_PARAMETER_CHOICE			/* one of some words; the value is the word's place */
 } CrParameterType;
+
+#define CR_CHOICES_MAX	4
 
 typedef struct CrParameter
 {
@@ -26,9 +29,19 @@ typedef struct CrParameter
 	int			low_excluded;	/* 1 if "low" itself is not allowed */
 	int			from_data;		/* 1 if the default is chosen from the data */
 	double		preset;			/* the default where it is a constant */
+	const char *choices[CR_CHOICES_MAX + 1];	/* of a choice, and NULL behind the last */
 	size_t		offset;			/* of the double in the algorithm's parameter struct */
 	const char *meaning;		/* one line, for hints and documentation */
 } CrParameter;
+
+/* How half steps are solved, the value of "solver". */
+typedef enum CrSolver
+{
+	CR_SOLVER_CHOLESKY,
+	CR_SOLVER_CG
+} CrSolver;
+
+#define CR_CG_STEPS		3		/* of a half step, from the solution before */
 
 typedef struct CrAlgorithm
 {
@@ -53,6 +66,7 @@ typedef struct CrIalsHyperparameters
 	double		min_item_users;
 	double		min_user_items;
 	double		seed;
+	double		solver;			/* a CrSolver */
 } CrIalsHyperparameters;
 
 /* NULL if there is none of that name. */
@@ -70,8 +84,11 @@ extern void cr_parameters_preset(const CrAlgorithm *algorithm, void *parameters)
 /* 1 if value is finite (or +infinity where "high" is), in range and, for integers, whole. */
 extern int	cr_parameter_allows(const CrParameter *parameter, double value);
 
+/* The place of a word among a parameter's choices, -1 if it is none of them. */
+extern int	cr_parameter_choice(const CrParameter *parameter, const char *word, size_t length);
+
 /*
- * Fill what is still NaN of unobserved_weight and regularization from the
+ * Fill what is still NaN of unobserved_weight, regularization and solver from the
  * shape of the data (doc/design.md, "Defaults from the data").  The popularity
  * hyperparameters are chosen by validation, in train/.
  */

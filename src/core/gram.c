@@ -5,32 +5,38 @@
  * A block of CR_GRAM_ROWS rows is short enough for float, and blocks are added
  * in order, so that the result does not depend on who computed which block.
  */
-#include <cblas.h>
 #include <string.h>
 
-#include "core/ials.h"
+#include "core/ials_workspace.h"
 
-/*
- * The partial lies at the beginning of the workspace, which has room for it:
- * cr_ials_workspace_size() counts two such matrices.
- */
-void
-cr_gram_add(const float *factors_matrix, int64_t from, int64_t to, int32_t factors, double *gram,
-			void *workspace)
+/* A block, a panel's length at a time: the factors' rows are the panel. */
+static void
+add_block(const CrIalsWorkspace *w, const float *rows, int64_t count)
 {
-	int32_t		stride = cr_factor_stride(factors);
-	float	   *partial = (float *) workspace;
+	for (int64_t from = 0; from < count; from += w->panel_rows)
+	{
+		int64_t		left = count - from;
+
+		w->kernels->accumulate(w->normal, w->ld, rows + (size_t) from * w->stride, w->stride,
+							   (int32_t) (left < w->panel_rows ? left : w->panel_rows), w->dims);
+	}
+}
+
+void
+cr_gram_add(const CrIalsParams *params, const float *factors_matrix, int64_t from, int64_t to,
+			double *gram, void *workspace)
+{
+	CrIalsWorkspace w = cr_ials_carve(params, workspace);
 
 	for (int64_t row = from; row < to; row += CR_GRAM_ROWS)
 	{
-		int64_t		rows = to - row < CR_GRAM_ROWS ? to - row : CR_GRAM_ROWS;
-
-		cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, factors, (int) rows, 1.0f,
-					factors_matrix + row * stride, stride, 0.0f, partial, stride);
-		for (int32_t i = 0; i < factors; i++)
+		cr_ials_clear_normal(&w);
+		add_block(&w, factors_matrix + (size_t) row * w.stride,
+				  to - row < CR_GRAM_ROWS ? to - row : CR_GRAM_ROWS);
+		for (int32_t i = 0; i < w.factors; i++)
 		{
-			for (int32_t j = i; j < factors; j++)
-				gram[(size_t) i * factors + j] += partial[(size_t) i * stride + j];
+			for (int32_t j = i; j < w.factors; j++)
+				gram[(size_t) i * w.factors + j] += w.normal[(size_t) i * w.ld + j];
 		}
 	}
 }

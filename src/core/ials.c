@@ -1,6 +1,6 @@
 /*
  * ials.c
- *		Solving rows of an implicit-ALS half step, and the loss term by term.
+ *		Solving rows of an implicit-ALS half step.
  *
  * A row goes through begin, add (once or in slices) and finish.  Its events'
  * factors are gathered into a panel, scaled by the root of the confidence; a
@@ -8,98 +8,133 @@
  * begin at fixed distances from the row's first event, whatever the slices, so
  * that slicing leaves the bits alone.
  *
- * The workspace is one block of the caller's, carved into 64-byte aligned
- * parts; it carries the row's sums from one call to the next.
+ * The workspace carries the row's sums from one call to the next.
  */
-#include <cblas.h>
-#include <lapacke.h>
 #include <math.h>
 #include <string.h>
 
-#include "core/ials.h"
+#include "core/ials_workspace.h"
 
-#define LANES				16		/* floats in 64 bytes */
 #define PANEL_FLOATS		8192	/* 32 KB: a panel stays in the first-level cache */
 #define PANEL_ROWS_MIN		64		/* below this a rank-k update is bound by memory */
-#define PREFETCH_EVENTS		16		/* how far ahead factors are called into the cache */
-#define PREFETCH_FLOATS		128		/* of each; the hardware finds the rest by itself */
+#define CACHED_FLOATS		131072	/* 512 KB: in the second-level cache */
 
 #define JITTER_FIRST		1e-6	/* of the mean diagonal; ten times as much per attempt */
 #define JITTER_LAST			1e-2
 
-#ifdef __GNUC__
-#define PREFETCH(address)	__builtin_prefetch(address)
-#else
-#define PREFETCH(address)	((void) (address))
-#endif
-
-/*
- * The parts of a workspace.  The upper triangle of a row-major matrix is the
- * lower one of the same memory read column-major, which is how LAPACK sees it;
- * OpenBLAS factors that one twice as fast as the other.
- */
-typedef struct IalsWorkspace
+/* What is kept of a part of a row: this, b in double, then A, "stride" floats a row. */
+typedef struct PartHeader
 {
-	int32_t		factors;
-	int32_t		stride;
-	int32_t		panel_rows;
-	float	   *normal;			/* A: factors x stride, row-major, upper triangle */
-	float	   *factored;		/* a copy of it to factor, so that A is left for the next attempt */
-	float	   *panel;			/* panel_rows x stride, row-major: gathered events */
-	float	   *right;			/* stride: the panel's part of b; later the solution */
-	double	   *right_sum;		/* stride: b of the panels before */
-} IalsWorkspace;
+	double		weight_sum;
+	double		padding[7];		/* to 64 bytes */
+} PartHeader;
+
+static int32_t
+round_up(int32_t n, int32_t to)
+{
+	return (n + to - 1) / to * to;
+}
 
 int32_t
 cr_factor_stride(int32_t factors)
 {
-	return (factors + LANES - 1) / LANES * LANES;
+	return round_up(factors, CR_LANES_MAX);
 }
 
 static int32_t
 panel_rows(int32_t stride)
 {
-	int32_t		rows = PANEL_FLOATS / stride;
+	int32_t		rows = PANEL_FLOATS / stride / CR_LANES_MAX * CR_LANES_MAX;
 
 	return rows > PANEL_ROWS_MIN ? rows : PANEL_ROWS_MIN;
+}
+
+static int32_t
+cached_rows(int32_t stride)
+{
+	return CACHED_FLOATS / stride / CR_LANES_MAX * CR_LANES_MAX;
 }
 
 size_t
 cr_ials_workspace_size(int32_t factors)
 {
 	size_t		stride = (size_t) cr_factor_stride(factors);
-	size_t		rows = (size_t) panel_rows((int32_t) stride);
+	size_t		ld = stride + CR_LANES_MAX;
+	size_t		rows = (size_t) cached_rows((int32_t) stride);
+	size_t		floats = 2 * stride * ld + stride * CR_LANES_MAX + rows * stride +
+		rows + 6 * stride;
 
-	return (2 * (size_t) factors + rows + 1) * stride * sizeof(float) + stride * sizeof(double);
+	return floats * sizeof(float) + stride * sizeof(double);
 }
 
-/* Every part is a multiple of stride floats long, hence of 64 bytes. */
-static IalsWorkspace
-carve(int32_t factors, void *workspace)
+CrIalsWorkspace
+cr_ials_carve(const CrIalsParams *params, void *workspace)
 {
-	IalsWorkspace w;
-	size_t		stride = (size_t) cr_factor_stride(factors);
+	CrIalsWorkspace w;
+	size_t		stride = (size_t) cr_factor_stride(params->factors);
+	size_t		ld = stride + CR_LANES_MAX;
 
-	w.factors = factors;
+	w.kernels = cr_solve_kernels(params->simd);
+	w.factors = params->factors;
+	w.dims = round_up(params->factors, w.kernels->lanes);
 	w.stride = (int32_t) stride;
+	w.ld = (int32_t) ld;
 	w.panel_rows = panel_rows(w.stride);
+	w.cached_rows = cached_rows(w.stride);
 	w.normal = (float *) workspace;
-	w.factored = w.normal + (size_t) factors * stride;
-	w.panel = w.factored + (size_t) factors * stride;
-	w.right = w.panel + (size_t) w.panel_rows * stride;
-	w.right_sum = (double *) (w.right + stride);
+	w.factored = w.normal + stride * ld;
+	w.inverse = w.factored + stride * ld;
+	w.panel = w.inverse + stride * CR_LANES_MAX;
+	w.scale = w.panel + (size_t) w.cached_rows * stride;
+	w.right = w.scale + w.cached_rows;
+	w.solution = w.right + stride;
+	w.diagonal = w.solution + stride;
+	w.residual = w.diagonal + stride;
+	w.direction = w.residual + stride;
+	w.image = w.direction + stride;
+	w.right_sum = (double *) (w.image + stride);
 	return w;
 }
 
+/* The first column of the diagonal block that row i passes through, for the widest vector. */
+static int32_t
+block_start(int32_t i)
+{
+	return i / CR_LANES_MAX * CR_LANES_MAX;
+}
+
+void
+cr_ials_clear_normal(const CrIalsWorkspace *w)
+{
+	for (int32_t i = 0; i < w->dims; i++)
+	{
+		int32_t		from = block_start(i);
+
+		memset(w->normal + (size_t) i * w->ld + from, 0, (size_t) (w->ld - from) * sizeof(float));
+	}
+}
+
 static void
-copy_upper(const IalsWorkspace *w, const float *from, float *to)
+clear_right(const CrIalsWorkspace *w)
+{
+	memset(w->right, 0, (size_t) w->stride * sizeof(float));
+	memset(w->right_sum, 0, (size_t) w->stride * sizeof(double));
+}
+
+/* A = gram; rows and columns that only fill up a vector are zero. */
+static void
+begin_normal(const CrIalsWorkspace *w, const float *gram)
 {
 	for (int32_t i = 0; i < w->factors; i++)
 	{
-		size_t		diagonal = (size_t) i * w->stride + i;
+		int32_t		from = block_start(i);
+		float	   *row = w->normal + (size_t) i * w->ld;
 
-		memcpy(to + diagonal, from + diagonal, (size_t) (w->factors - i) * sizeof(float));
+		memcpy(row + from, gram + (size_t) i * w->stride + from,
+			   (size_t) (w->stride - from) * sizeof(float));
 	}
+	for (int32_t i = w->factors; i < w->dims; i++)
+		memset(w->normal + (size_t) i * w->ld, 0, (size_t) w->ld * sizeof(float));
 }
 
 double
@@ -110,103 +145,79 @@ cr_ials_row_regularization(const CrIalsParams *params, double weight_sum, int64_
 	return params->regularization * pow(frequency, params->regularization_exponent);
 }
 
+static void
+begin_state(const CrIalsHalf *half, int64_t row, CrIalsRow *state)
+{
+	state->row = row;
+	state->first = half->interactions->start[row];
+	state->next = state->first;
+	state->end = half->interactions->start[row + 1];
+	state->weight_sum = 0.0;
+	state->pass = 0;
+	state->square = 0.0;
+}
+
 void
 cr_ials_row_begin(const CrIalsHalf *half, int64_t row, CrIalsRow *state, void *workspace)
 {
-	IalsWorkspace w = carve(half->params->factors, workspace);
+	CrIalsWorkspace w = cr_ials_carve(half->params, workspace);
 
-	state->row = row;
-	state->next = half->interactions->start[row];
-	state->end = half->interactions->start[row + 1];
-	state->weight_sum = 0.0;
+	begin_state(half, row, state);
 	if (state->next == state->end)
 		return;					/* nothing will be solved */
-
-	copy_upper(&w, half->gram, w.normal);
-	memset(w.right, 0, (size_t) w.stride * sizeof(float));
-	memset(w.right_sum, 0, (size_t) w.stride * sizeof(double));
+	clear_right(&w);
+	if (half->cg_steps > 0)
+		cr_ials_cg_begin(half, &w, state);
+	else
+		begin_normal(&w, half->gram);
 }
 
-/*
- * to = root * y, b += weight * y.  The inner loops have a constant number of
- * steps, so that they are vectorised at -O2 already.
- */
-static void
-gather_weighted(const float *restrict y, float root, float weight, int32_t stride,
-				float *restrict to, float *restrict b)
+/* The roots of the panel's confidences, from row "filled" on; returns the sum of the confidences. */
+static double
+take_weights(const float *weight, int32_t count, float *root)
 {
-	for (int32_t i = 0; i < stride; i += LANES)
-	{
-		for (int32_t lane = 0; lane < LANES; lane++)
-		{
-			to[i + lane] = root * y[i + lane];
-			b[i + lane] += weight * y[i + lane];
-		}
-	}
+	double		sum = 0.0;
+
+	for (int32_t i = 0; i < count; i++)
+		root[i] = sqrtf(weight[i]);
+	for (int32_t i = 0; i < count; i++)
+		sum += weight[i];
+	return sum;
 }
 
-/* The same with weight 1. */
-static void
-gather_plain(const float *restrict y, int32_t stride, float *restrict to, float *restrict b)
-{
-	for (int32_t i = 0; i < stride; i += LANES)
-	{
-		for (int32_t lane = 0; lane < LANES; lane++)
-		{
-			to[i + lane] = y[i + lane];
-			b[i + lane] += y[i + lane];
-		}
-	}
-}
-
-/* Call a row of factors into the cache. */
-static void
-prefetch_row(const float *y, int32_t stride)
-{
-	int32_t		floats = stride < PREFETCH_FLOATS ? stride : PREFETCH_FLOATS;
-
-	for (int32_t i = 0; i < floats; i += LANES)
-		PREFETCH(y + i);
-}
-
-/*
- * Gather events [state->next, to) into the panel from row "filled" on, and
- * advance the state.  Prefetching runs across the ends of rows.
- */
-static void
-gather(const CrIalsHalf *half, const IalsWorkspace *w, CrIalsRow *state, int64_t to, int32_t filled)
+void
+cr_ials_gather(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, int32_t count,
+			   int32_t filled)
 {
 	const CrCsr *csr = half->interactions;
-	int64_t		events = csr->start[csr->rows];
-	float	   *panel = w->panel + (size_t) filled * w->stride;
+	int64_t		ahead = csr->start[csr->rows] - state->next - count;
+	CrGather	events;
 
-	for (int64_t e = state->next; e < to; e++, panel += w->stride)
+	events.fixed = half->fixed;
+	events.stride = w->stride;
+	events.dims = w->dims;
+	events.column = csr->column + state->next;
+	events.weight = NULL;
+	events.scale = NULL;
+	events.count = count;
+	events.ahead = ahead < INT16_MAX ? (int32_t) ahead : INT16_MAX;
+	events.panel = w->panel + (size_t) filled * w->stride;
+	events.right = w->right;
+	if (csr->weight == NULL)
+		state->weight_sum += count;
+	else
 	{
-		const float *y = half->fixed + (size_t) csr->column[e] * w->stride;
-
-		if (e + PREFETCH_EVENTS < events)
-			prefetch_row(half->fixed + (size_t) csr->column[e + PREFETCH_EVENTS] * w->stride,
-						 w->stride);
-		if (csr->weight == NULL)
-		{
-			gather_plain(y, w->stride, panel, w->right);
-			state->weight_sum += 1.0;
-		}
-		else
-		{
-			gather_weighted(y, sqrtf(csr->weight[e]), csr->weight[e], w->stride, panel, w->right);
-			state->weight_sum += csr->weight[e];
-		}
+		events.weight = csr->weight + state->next;
+		events.scale = half->cg_steps > 0 ? NULL : w->scale;
+		state->weight_sum += take_weights(events.weight, count, w->scale);
 	}
-	state->next = to;
+	w->kernels->gather(&events);
+	state->next += count;
 }
 
-/* Add the first "filled" rows of the panel to A, and its part of b to the sum. */
-static void
-flush_panel(const IalsWorkspace *w, int32_t filled)
+void
+cr_ials_flush_right(const CrIalsWorkspace *w)
 {
-	cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, w->factors, filled, 1.0f, w->panel,
-				w->stride, 1.0f, w->normal, w->stride);
 	for (int32_t i = 0; i < w->stride; i++)
 	{
 		w->right_sum[i] += w->right[i];
@@ -217,72 +228,144 @@ flush_panel(const IalsWorkspace *w, int32_t filled)
 int
 cr_ials_row_add(const CrIalsHalf *half, CrIalsRow *state, int64_t max_events, void *workspace)
 {
-	IalsWorkspace w = carve(half->params->factors, workspace);
-	int64_t		first = half->interactions->start[state->row];
+	CrIalsWorkspace w = cr_ials_carve(half->params, workspace);
 	int64_t		left = state->end - state->next;
 	int64_t		stop = state->next + (max_events < left ? max_events : left);
 
+	if (half->cg_steps > 0)
+		return cr_ials_cg_add(half, &w, state, max_events);
 	while (state->next < stop)
 	{
-		int32_t		filled = (int32_t) ((state->next - first) % w.panel_rows);
+		int32_t		filled = (int32_t) ((state->next - state->first) % w.panel_rows);
 		int64_t		room = w.panel_rows - filled;
-		int64_t		count = stop - state->next < room ? stop - state->next : room;
+		int32_t		count = (int32_t) (stop - state->next < room ? stop - state->next : room);
 
-		gather(half, &w, state, state->next + count, filled);
-		filled += (int32_t) count;
+		cr_ials_gather(half, &w, state, count, filled);
+		filled += count;
 		if (filled == w.panel_rows || state->next == state->end)
-			flush_panel(&w, filled);
+		{
+			w.kernels->accumulate(w.normal, w.ld, w.panel, w.stride, filled, w.dims);
+			cr_ials_flush_right(&w);
+		}
 	}
 	return state->next < state->end;
 }
 
-/* Add the regularisation to the diagonal of A; returns the mean diagonal. */
+size_t
+cr_ials_part_size(int32_t factors)
+{
+	size_t		stride = (size_t) cr_factor_stride(factors);
+
+	return sizeof(PartHeader) + stride * sizeof(double) + stride * stride * sizeof(float);
+}
+
+void
+cr_ials_part_begin(const CrIalsHalf *half, int64_t row, int64_t from, int64_t to, CrIalsRow *state,
+				   void *workspace)
+{
+	CrIalsWorkspace w = cr_ials_carve(half->params, workspace);
+
+	begin_state(half, row, state);
+	state->first = from;
+	state->next = from;
+	state->end = to;
+	cr_ials_clear_normal(&w);
+	clear_right(&w);
+}
+
+void
+cr_ials_part_save(const CrIalsHalf *half, const CrIalsRow *state, void *part, void *workspace)
+{
+	CrIalsWorkspace w = cr_ials_carve(half->params, workspace);
+	PartHeader *header = (PartHeader *) part;
+	double	   *right = (double *) (header + 1);
+	float	   *normal = (float *) (right + w.stride);
+
+	header->weight_sum = state->weight_sum;
+	memcpy(right, w.right_sum, (size_t) w.stride * sizeof(double));
+	for (int32_t i = 0; i < w.factors; i++)
+	{
+		int32_t		from = block_start(i);
+
+		memcpy(normal + (size_t) i * w.stride + from, w.normal + (size_t) i * w.ld + from,
+			   (size_t) (w.stride - from) * sizeof(float));
+	}
+}
+
+static void
+join_part(const CrIalsWorkspace *w, CrIalsRow *state, const void *part)
+{
+	const PartHeader *header = (const PartHeader *) part;
+	const double *right = (const double *) (header + 1);
+	const float *normal = (const float *) (right + w->stride);
+
+	state->weight_sum += header->weight_sum;
+	for (int32_t i = 0; i < w->stride; i++)
+		w->right_sum[i] += right[i];
+	for (int32_t i = 0; i < w->factors; i++)
+	{
+		float	   *row = w->normal + (size_t) i * w->ld;
+
+		for (int32_t j = block_start(i); j < w->stride; j++)
+			row[j] += normal[(size_t) i * w->stride + j];
+	}
+}
+
+void
+cr_ials_row_join(const CrIalsHalf *half, int64_t row, const void *parts, int32_t count,
+				 CrIalsRow *state, void *workspace)
+{
+	CrIalsWorkspace w = cr_ials_carve(half->params, workspace);
+	size_t		size = cr_ials_part_size(half->params->factors);
+
+	cr_ials_row_begin(half, row, state, workspace);
+	state->next = state->end;
+	for (int32_t part = 0; part < count; part++)
+		join_part(&w, state, (const char *) parts + (size_t) part * size);
+}
+
+/*
+ * Add the regularisation to the diagonal, 1 where a row only fills up a
+ * vector, and put b into its column.  Returns the mean diagonal.
+ */
 static double
-regularize(const IalsWorkspace *w, double regularization)
+complete_system(const CrIalsWorkspace *w, double regularization)
 {
 	double		sum = 0.0;
 
-	for (int32_t i = 0; i < w->factors; i++)
+	for (int32_t i = 0; i < w->dims; i++)
 	{
-		float	   *diagonal = w->normal + (size_t) i * w->stride + i;
+		float	   *row = w->normal + (size_t) i * w->ld;
 
-		*diagonal = (float) (*diagonal + regularization);
-		sum += *diagonal;
+		w->diagonal[i] = i < w->factors ? (float) (row[i] + regularization) : 1.0f;
+		row[i] = w->diagonal[i];
+		sum += i < w->factors ? w->diagonal[i] : 0.0f;
+		memset(row + w->dims, 0, CR_LANES_MAX * sizeof(float));
+		row[w->dims] = (float) w->right_sum[i];
 	}
 	return sum / w->factors;
 }
 
-/*
- * Solve (A + jitter*I) x = b into w->right, leaving A alone.  Two triangular
- * solves of one vector: spotrs prepares for many and takes up to three times
- * as long.
- */
+/* Solve (A + jitter*I) x = b into w->solution, leaving A alone but for its diagonal. */
 static CrStatus
-factor_and_solve(const IalsWorkspace *w, double jitter)
+factor_and_solve(const CrIalsWorkspace *w, double jitter)
 {
-	copy_upper(w, w->normal, w->factored);
-	for (int32_t i = 0; i < w->factors; i++)
-	{
-		w->factored[(size_t) i * w->stride + i] += (float) jitter;
-		w->right[i] = (float) w->right_sum[i];
-	}
-	if (LAPACKE_spotrf_work(LAPACK_COL_MAJOR, 'L', w->factors, w->factored, w->stride) != 0)
+	CrFactor	system = {w->normal, w->factored, w->inverse, w->ld, w->dims};
+	int			is_finite = 1;
+
+	for (int32_t i = 0; jitter > 0 && i < w->factors; i++)
+		w->normal[(size_t) i * w->ld + i] = w->diagonal[i] + (float) jitter;
+	if (!w->kernels->factor(&system))
 		return CR_SINGULAR;
-	cblas_strsv(CblasColMajor, CblasLower, CblasNoTrans, CblasNonUnit, w->factors, w->factored,
-				w->stride, w->right, 1);
-	cblas_strsv(CblasColMajor, CblasLower, CblasTrans, CblasNonUnit, w->factors, w->factored,
-				w->stride, w->right, 1);
+	w->kernels->substitute(&system, w->solution);
 	for (int32_t i = 0; i < w->factors; i++)
-	{
-		if (!isfinite(w->right[i]))
-			return CR_NOT_FINITE;
-	}
-	return CR_OK;
+		is_finite &= isfinite(w->solution[i]) != 0;
+	return is_finite ? CR_OK : CR_NOT_FINITE;
 }
 
 /* Try without jitter, then with more and more. */
 static CrStatus
-solve_with_jitter(const IalsWorkspace *w, double mean_diagonal)
+solve_with_jitter(const CrIalsWorkspace *w, double mean_diagonal)
 {
 	CrStatus	status;
 
@@ -294,16 +377,35 @@ solve_with_jitter(const IalsWorkspace *w, double mean_diagonal)
 	return status;
 }
 
+/* x.b and x.x; four sums each, so that additions need not wait for each other. */
+static void
+sum_products(const float *x, const double *b, int32_t stride, double *x_dot_b, double *x_dot_x)
+{
+	double		with_b[4] = {0};
+	double		with_x[4] = {0};
+
+	for (int32_t i = 0; i < stride; i += 4)
+	{
+		for (int lane = 0; lane < 4; lane++)
+		{
+			with_b[lane] += x[i + lane] * b[i + lane];
+			with_x[lane] += (double) x[i + lane] * x[i + lane];
+		}
+	}
+	*x_dot_b = (with_b[0] + with_b[1]) + (with_b[2] + with_b[3]);
+	*x_dot_x = (with_x[0] + with_x[1]) + (with_x[2] + with_x[3]);
+}
+
 /* On failure neither the row nor the loss is touched. */
 CrStatus
 cr_ials_row_finish(const CrIalsHalf *half, CrIalsRow *state, CrIalsLoss *loss, void *workspace)
 {
-	IalsWorkspace w = carve(half->params->factors, workspace);
+	CrIalsWorkspace w = cr_ials_carve(half->params, workspace);
 	const CrCsr *csr = half->interactions;
 	float	   *x = half->solved + (size_t) state->row * w.stride;
 	double		regularization;
-	double		x_dot_b = 0.0;
-	double		x_dot_x = 0.0;
+	double		x_dot_b;
+	double		x_dot_x;
 	CrStatus	status;
 
 	if (state->next < state->end)
@@ -314,18 +416,16 @@ cr_ials_row_finish(const CrIalsHalf *half, CrIalsRow *state, CrIalsLoss *loss, v
 		return CR_OK;
 	}
 
+	if (half->cg_steps > 0)
+		return cr_ials_cg_finish(half, &w, state, loss);
 	regularization = cr_ials_row_regularization(half->params, state->weight_sum, csr->columns);
-	status = solve_with_jitter(&w, regularize(&w, regularization));
+	status = solve_with_jitter(&w, complete_system(&w, regularization));
 	if (status != CR_OK)
 		return status;
 
 	memset(x, 0, (size_t) w.stride * sizeof(float));
-	memcpy(x, w.right, (size_t) w.factors * sizeof(float));
-	for (int32_t i = 0; i < w.factors; i++)
-	{
-		x_dot_b += x[i] * w.right_sum[i];
-		x_dot_x += (double) x[i] * x[i];
-	}
+	memcpy(x, w.solution, (size_t) w.factors * sizeof(float));
+	sum_products(x, w.right_sum, w.stride, &x_dot_b, &x_dot_x);
 	loss->fit += state->weight_sum - x_dot_b;
 	loss->penalty += regularization * x_dot_x;
 	return CR_OK;
@@ -348,121 +448,4 @@ cr_ials_solve_rows(const CrIalsHalf *half, int64_t from, int64_t to, CrIalsLoss 
 			return status;
 	}
 	return CR_OK;
-}
-
-static double
-dot_double(const float *a, const float *b, int32_t dims)
-{
-	double		sum = 0.0;
-
-	for (int32_t i = 0; i < dims; i++)
-		sum += (double) a[i] * b[i];
-	return sum;
-}
-
-/* gram = Y'Y in double throughout, full. */
-static void
-gram_double(const float *rows, int64_t count, int32_t factors, double *gram)
-{
-	int32_t		stride = cr_factor_stride(factors);
-
-	memset(gram, 0, (size_t) factors * factors * sizeof(double));
-	for (int64_t row = 0; row < count; row++)
-	{
-		const float *y = rows + (size_t) row * stride;
-
-		for (int32_t i = 0; i < factors; i++)
-		{
-			for (int32_t j = 0; j < factors; j++)
-				gram[(size_t) i * factors + j] += (double) y[i] * y[j];
-		}
-	}
-}
-
-/* The sum of all squared scores is the inner product of the two Gram matrices. */
-static double
-unobserved_loss(const CrCsr *users, const float *user_factors, const float *item_factors,
-				int32_t factors, double *scratch)
-{
-	size_t		size = (size_t) factors * factors;
-	double		sum = 0.0;
-
-	gram_double(user_factors, users->rows, factors, scratch);
-	gram_double(item_factors, users->columns, factors, scratch + size);
-	for (size_t i = 0; i < size; i++)
-		sum += scratch[i] * scratch[size + i];
-	return sum;
-}
-
-/* The observed events' terms, and the users' penalty. */
-static double
-user_loss(const CrIalsParams *params, const CrCsr *users, const float *user_factors,
-		  const float *item_factors)
-{
-	int32_t		stride = cr_factor_stride(params->factors);
-	double		sum = 0.0;
-
-	for (int64_t row = 0; row < users->rows; row++)
-	{
-		const float *w = user_factors + (size_t) row * stride;
-		double		weight_sum = 0.0;
-
-		for (int64_t e = users->start[row]; e < users->start[row + 1]; e++)
-		{
-			const float *h = item_factors + (size_t) users->column[e] * stride;
-			double		weight = users->weight == NULL ? 1.0 : users->weight[e];
-			double		off = dot_double(w, h, params->factors) - 1.0;
-
-			sum += weight * off * off;
-			weight_sum += weight;
-		}
-		sum += cr_ials_row_regularization(params, weight_sum, users->columns) *
-			dot_double(w, w, params->factors);
-	}
-	return sum;
-}
-
-/*
- * The items' penalty.  Their confidences are added up for as many items at a
- * time as the scratch holds, one pass over the events for each such chunk.
- */
-static double
-item_penalty(const CrIalsParams *params, const CrCsr *users, const float *item_factors,
-			 double *scratch)
-{
-	int32_t		stride = cr_factor_stride(params->factors);
-	int64_t		chunk = 2 * (int64_t) params->factors * params->factors;
-	double		sum = 0.0;
-
-	for (int64_t from = 0; from < users->columns; from += chunk)
-	{
-		int64_t		count = users->columns - from < chunk ? users->columns - from : chunk;
-
-		memset(scratch, 0, (size_t) count * sizeof(double));
-		for (int64_t e = 0; e < users->start[users->rows]; e++)
-		{
-			int64_t		item = users->column[e] - from;
-
-			if (item >= 0 && item < count)
-				scratch[item] += users->weight == NULL ? 1.0 : users->weight[e];
-		}
-		for (int64_t item = 0; item < count; item++)
-		{
-			const float *h = item_factors + (size_t) (from + item) * stride;
-
-			sum += cr_ials_row_regularization(params, scratch[item], users->rows) *
-				dot_double(h, h, params->factors);
-		}
-	}
-	return sum;
-}
-
-double
-cr_ials_loss_reference(const CrIalsParams *params, const CrCsr *users, const float *user_factors,
-					   const float *item_factors, double *scratch)
-{
-	return user_loss(params, users, user_factors, item_factors) +
-		params->unobserved_weight *
-		unobserved_loss(users, user_factors, item_factors, params->factors, scratch) +
-		item_penalty(params, users, item_factors, scratch);
 }

@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "core/csr.h"
+#include "core/simd.h"
 #include "core/status.h"
 
 #define CR_FACTORS_MAX		512
@@ -38,6 +39,7 @@ typedef struct CrIalsParams
 	double		unobserved_weight;	/* a0 >= 0 */
 	double		regularization; /* lambda > 0 */
 	double		regularization_exponent;	/* nu, 0 .. 2 */
+	CrSimd		simd;			/* an available level; the same bits within one level only */
 } CrIalsParams;
 
 /* One half step: solve rows of "interactions" against the fixed side's factors. */
@@ -49,25 +51,31 @@ typedef struct CrIalsHalf
 	const float *gram;			/* k x k, row-major, leading dimension cr_factor_stride(k):
 								 * a0 * Y'Y as float, full symmetric */
 	float	   *solved;			/* interactions->rows rows of factors, overwritten */
+	int			cg_steps;		/* 0: solve exactly; else improve "solved" by so many steps of
+								 * conjugate gradients (Takacs, Pilaszy & Tikk 2011) */
 } CrIalsHalf;
 
 /*
- * The state of one row between slices.  A heavy row costs seconds at 512
- * factors, so that the engine polls for interrupts between cr_ials_row_add calls.
+ * The state of one row, or of a part of it, between slices.  A heavy row costs
+ * seconds at 512 factors, so that the engine polls for interrupts between
+ * cr_ials_row_add calls.
  */
 typedef struct CrIalsRow
 {
 	int64_t		row;
-	int64_t		next;			/* first event of the row not yet accumulated */
-	int64_t		end;			/* one past its last event */
+	int64_t		first;			/* event at which it began */
+	int64_t		next;			/* first event not yet accumulated */
+	int64_t		end;			/* one past the last event */
 	double		weight_sum;		/* C_u of the events accumulated so far */
+	int			pass;			/* of CG over the events; 0 finds the residual */
+	double		square;			/* |residual|^2 */
 } CrIalsRow;
 
 /* What solving rows adds to the loss, in double. */
 typedef struct CrIalsLoss
 {
-	double		fit;			/* sum of C_u - x.b: observed, unobserved and this side's
-								 * regularisation at the solution (x'Ax - 2x.b + C_u with Ax = b) */
+	double		fit;			/* sum of x'Ax - 2x.b + C_u, which is C_u - x.b - x.(b - Ax): observed,
+								 * unobserved and this side's regularisation at x */
 	double		penalty;		/* sum of reg_u |x_u|^2 alone */
 } CrIalsLoss;
 
@@ -82,8 +90,8 @@ extern size_t cr_ials_workspace_size(int32_t factors);
  * order.  "from" must be a multiple of CR_GRAM_ROWS for the result not to
  * depend on how the rows are split.
  */
-extern void cr_gram_add(const float *factors_matrix, int64_t from, int64_t to, int32_t factors,
-						double *gram, void *workspace);
+extern void cr_gram_add(const CrIalsParams *params, const float *factors_matrix, int64_t from,
+						int64_t to, double *gram, void *workspace);
 
 /*
  * Add up "parts" partial Gram matrices (k*k doubles each, upper triangles) in
@@ -101,9 +109,28 @@ extern double cr_ials_row_regularization(const CrIalsParams *params, double weig
 extern void cr_ials_row_begin(const CrIalsHalf *half, int64_t row, CrIalsRow *state,
 							  void *workspace);
 
-/* Accumulate at most max_events more events; returns true while some are left. */
+/*
+ * Accumulate at most max_events more events; returns true while some are left.
+ * CG goes over the events once more for each step.
+ */
 extern int	cr_ials_row_add(const CrIalsHalf *half, CrIalsRow *state, int64_t max_events,
 							void *workspace);
+
+/*
+ * A row so heavy that it would keep everybody waiting is accumulated in parts,
+ * at fixed places, by whoever is free: part_begin, row_add until it returns
+ * false, part_save; then one participant joins all parts in order and finishes
+ * the row.  A part is cr_ials_part_size() bytes, aligned to 64.
+ */
+extern size_t cr_ials_part_size(int32_t factors);
+extern void cr_ials_part_begin(const CrIalsHalf *half, int64_t row, int64_t from, int64_t to,
+							   CrIalsRow *state, void *workspace);
+extern void cr_ials_part_save(const CrIalsHalf *half, const CrIalsRow *state, void *part,
+							  void *workspace);
+
+/* A = gram + all parts, b = the sum of theirs: the row is ready to be finished. */
+extern void cr_ials_row_join(const CrIalsHalf *half, int64_t row, const void *parts, int32_t count,
+							 CrIalsRow *state, void *workspace);
 
 /*
  * Add the regularisation, factor (jitter of 1e-6 .. 1e-2 of the mean diagonal

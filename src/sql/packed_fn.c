@@ -15,6 +15,7 @@
 #include "serve/packed.h"
 #include "sql/arguments.h"
 #include "train/json.h"
+#include "train/train.h"
 
 PG_FUNCTION_INFO_V1(commrec_recommend_from);
 PG_FUNCTION_INFO_V1(commrec_similar_from);
@@ -146,12 +147,15 @@ AddParameters(JsonBuilder *json, const OpenPacked *open)
 {
 	CrPackParameter parameter;
 	uint32_t	at = 0;
+	char	   *algorithm;
 
 	cr_pack_next_parameter(PackedItems(open), PackedHeader(open), &at, &parameter);
-	JsonAddString(json, "algorithm", pnstrdup(parameter.name, parameter.length));
+	algorithm = pnstrdup(parameter.name, parameter.length);
+	JsonAddString(json, "algorithm", algorithm);
 	JsonBeginObject(json, "hyperparameters");
 	while (cr_pack_next_parameter(PackedItems(open), PackedHeader(open), &at, &parameter))
-		JsonAddNumber(json, pnstrdup(parameter.name, parameter.length), parameter.value);
+		HyperparameterToJson(json, algorithm, pnstrdup(parameter.name, parameter.length),
+							 parameter.value);
 	JsonEndObject(json);
 }
 

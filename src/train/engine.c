@@ -17,6 +17,7 @@
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
+#include "common/guc.h"
 #include "common/segment.h"
 #include "train/engine_shared.h"
 
@@ -42,6 +43,8 @@ EngineParamsInit(const CrIalsHyperparameters *hyperparameters, EngineParams *par
 	params->ials.unobserved_weight = hyperparameters->unobserved_weight;
 	params->ials.regularization = hyperparameters->regularization;
 	params->ials.regularization_exponent = hyperparameters->regularization_exponent;
+	params->ials.simd = CommrecSimd();
+	params->cg_steps = hyperparameters->solver == CR_SOLVER_CG ? CR_CG_STEPS : 0;
 	params->epochs = (int32) hyperparameters->epochs;
 	params->tolerance = LOSS_TOLERANCE;
 	params->seed = (uint64) hyperparameters->seed;
@@ -84,7 +87,9 @@ fill_shared(EngineShared *shared, const EngineParams *params, const EngineLayout
 	memset(shared, 0, sizeof(EngineShared));
 	shared->layout = *layout;
 	shared->ials = params->ials;
+	shared->cg_steps = params->cg_steps;
 	shared->epochs = params->epochs;
+	shared->last_epoch = params->epochs - 1;
 	shared->tolerance = params->tolerance;
 	shared->seed = params->seed;
 	strlcpy(shared->phase, params->phase, sizeof(shared->phase));
@@ -154,6 +159,7 @@ void
 EnginePrepare(Engine *engine)
 {
 	EngineTranspose(&engine->view);
+	EngineFindHeavy(&engine->view);
 }
 
 void

@@ -32,6 +32,8 @@ typedef struct EngineParams
 	int64		pairs;
 	bool		is_weighted;	/* room for confidences; false: all are 1 */
 	int32		epochs;
+	int			cg_steps;		/* 0: exact half steps; else conjugate gradients, so many steps each,
+								 * but for the users' last half step */
 	double		tolerance;		/* stop when the loss falls by less than this fraction */
 	uint64		seed;
 	int			workers;		/* asked for; 0: the leader alone */

@@ -17,6 +17,13 @@
 #define SLICE_WORK	4000000
 #define SLICE_MIN	64
 
+/* Multiplications of a unit, some tenths of a millisecond, and of a part, some milliseconds. */
+#define UNIT_WORK	INT64CONST(20000000)
+#define PART_WORK	INT64CONST(200000000)
+#define UNIT_EVENTS_MAX	16384	/* where factors are few, events cost a look-up each */
+#define PARTS_BYTES		((Size) 64 * 1024 * 1024)
+#define PARTS_MIN		8
+
 /* Append count elements; returns their offset. */
 static Size
 place(EngineLayout *layout, int64 count, Size size)
@@ -34,6 +41,38 @@ divide_up(int64 n, int64 by)
 	return (n + by - 1) / by;
 }
 
+/*
+ * A row costs about k/3 events more than its events have.  Units follow from
+ * numbers that are known before there are any events.
+ */
+static void
+plan_units(EngineSideLayout *side, const EngineParams *params)
+{
+	int64		factors = params->ials.factors;
+
+	side->row_work = factors / 3 + 16;
+	side->unit_work = Max(Min(UNIT_WORK / (factors * factors), UNIT_EVENTS_MAX), side->row_work);
+	side->units = side->rows == 0 ? 0 :
+		(params->pairs + side->rows * side->row_work) / side->unit_work + 1;
+}
+
+/*
+ * Parts are as small as the memory for them allows: p events a part make at
+ * most 1.5 * pairs / p parts, since a heavy row has two at least.  CG goes
+ * over events in a time that grows with k, not with its square.
+ */
+static void
+plan_parts(EngineSideLayout *side, const EngineParams *params)
+{
+	int64		factors = params->ials.factors;
+	int64		parts = Max(PARTS_BYTES / cr_ials_part_size(params->ials.factors), PARTS_MIN);
+	int64		work = factors * (params->cg_steps > 0 ? Min(factors, 16) : factors);
+
+	side->part_events = Max(PART_WORK / work, divide_up(2 * params->pairs, parts));
+	side->heavy_max = Min(params->pairs / (2 * side->part_events), side->rows);
+	side->parts_max = side->heavy_max > 0 ? 3 * params->pairs / (2 * side->part_events) + 1 : 0;
+}
+
 static void
 place_side(EngineLayout *layout, EngineSideLayout *side, const EngineParams *params, int64 rows)
 {
@@ -41,14 +80,16 @@ place_side(EngineLayout *layout, EngineSideLayout *side, const EngineParams *par
 	int32		stride = cr_factor_stride(params->ials.factors);
 
 	side->rows = rows;
-	side->chunks = divide_up(rows, ENGINE_CHUNK_ROWS);
+	plan_units(side, params);
+	plan_parts(side, params);
 	side->range_rows = divide_up(blocks, ENGINE_RANGES_MAX) * CR_GRAM_ROWS;
 	side->ranges = (int32) divide_up(Max(rows, 1), side->range_rows);
 	side->start = place(layout, rows + 1, sizeof(int64));
 	side->column = place(layout, params->pairs, sizeof(int32));
 	side->weight = params->is_weighted ? place(layout, params->pairs, sizeof(float)) : 0;
 	side->factors = place(layout, rows, mul_size((Size) stride, sizeof(float)));
-	side->losses = place(layout, side->chunks, sizeof(CrIalsLoss));
+	side->losses = place(layout, side->units + side->heavy_max, sizeof(CrIalsLoss));
+	side->heavy = place(layout, side->heavy_max, sizeof(EngineHeavy));
 }
 
 void
@@ -67,6 +108,8 @@ EngineLayoutCompute(const EngineParams *params, EngineLayout *layout)
 							 sizeof(pg_atomic_uint64));
 	layout->partials = place(layout, Max(users->ranges, items->ranges) * factors * factors,
 							 sizeof(double));
+	layout->parts = place(layout, Max(users->parts_max, items->parts_max),
+						  cr_ials_part_size(params->ials.factors));
 	layout->gram = place(layout, factors * stride, sizeof(float));
 	layout->loss = place(layout, params->epochs, sizeof(double));
 	layout->seconds = place(layout, params->epochs, sizeof(double));
@@ -93,6 +136,7 @@ view_side(EngineView *view, EngineSideNumber number)
 	side->weight = layout->weight == 0 ? NULL : (float *) (base + layout->weight);
 	side->factors = (float *) (base + layout->factors);
 	side->losses = (CrIalsLoss *) (base + layout->losses);
+	side->heavy = (EngineHeavy *) (base + layout->heavy);
 	side->interactions.rows = layout->rows;
 	side->interactions.columns = view->shared->layout.side[1 - number].rows;
 	side->interactions.start = side->start;
@@ -112,6 +156,7 @@ EngineViewInit(EngineView *view, EngineShared *shared)
 	view->slice = Max(SLICE_WORK / (factors * factors), SLICE_MIN);
 	view->counters = (pg_atomic_uint64 *) (base + shared->layout.counters);
 	view->partials = (double *) (base + shared->layout.partials);
+	view->parts = base + shared->layout.parts;
 	view->gram = (float *) (base + shared->layout.gram);
 	view->loss = (double *) (base + shared->layout.loss);
 	view->seconds = (double *) (base + shared->layout.seconds);

@@ -84,8 +84,8 @@ gram_range(EngineView *view, const EngineSide *side, int64 unit)
 	memset(partial, 0, (Size) factors * factors * sizeof(double));
 	for (int64 from = range.from; from < range.to; from += CR_GRAM_ROWS)
 	{
-		cr_gram_add(side->factors, from, Min(from + CR_GRAM_ROWS, range.to), factors, partial,
-					view->workspace);
+		cr_gram_add(&view->shared->ials, side->factors, from, Min(from + CR_GRAM_ROWS, range.to),
+					partial, view->workspace);
 		CHECK_FOR_INTERRUPTS();
 	}
 }
@@ -98,15 +98,35 @@ reduce_gram(EngineView *view, const EngineSide *side)
 }
 
 static void
-solve_row(EngineView *view, const EngineSide *side, int64 row, CrIalsLoss *loss)
+add_events(EngineView *view, const CrIalsHalf *half, CrIalsRow *state)
 {
-	CrIalsRow	state;
-	CrStatus	status;
-
-	cr_ials_row_begin(&side->half, row, &state, view->workspace);
-	while (cr_ials_row_add(&side->half, &state, view->slice, view->workspace))
+	while (cr_ials_row_add(half, state, view->slice, view->workspace))
 		CHECK_FOR_INTERRUPTS();
-	status = cr_ials_row_finish(&side->half, &state, loss, view->workspace);
+}
+
+/* Sum up one part of a heavy row's events. */
+static void
+sum_part(EngineView *view, EngineSideNumber number, int64 part)
+{
+	const EngineSide *side = &view->side[number];
+	const EngineHeavy *heavy = EngineHeavyOfPart(view, number, part);
+	int64		events = side->layout->part_events;
+	int64		from = side->start[heavy->row] + (part - heavy->first_part) * events;
+	int64		to = Min(from + events, side->start[heavy->row + 1]);
+	CrIalsRow	state;
+
+	cr_ials_part_begin(&side->half, heavy->row, from, to, &state, view->workspace);
+	add_events(view, &side->half, &state);
+	cr_ials_part_save(&side->half, &state,
+					  view->parts + (Size) part * cr_ials_part_size(side->half.params->factors),
+					  view->workspace);
+}
+
+static void
+finish_row(EngineView *view, const EngineSide *side, const CrIalsHalf *half, CrIalsRow *state,
+		   CrIalsLoss *loss)
+{
+	CrStatus	status = cr_ials_row_finish(half, state, loss, view->workspace);
 
 	/* Finite interactions whose solution is not finite: that is divergence too. */
 	if (status == CR_NOT_FINITE)
@@ -117,14 +137,87 @@ solve_row(EngineView *view, const EngineSide *side, int64 row, CrIalsLoss *loss)
 }
 
 static void
-solve_chunk(EngineView *view, const EngineSide *side, int64 unit)
+solve_heavy(EngineView *view, const EngineSide *side, int64 number)
 {
-	RowRange	rows = unit_rows(side, unit, ENGINE_CHUNK_ROWS);
+	const EngineHeavy *heavy = &side->heavy[number];
+	Size		size = cr_ials_part_size(side->half.params->factors);
 	CrIalsLoss	loss = {0, 0};
+	CrIalsRow	state;
 
-	for (int64 row = rows.from; row < rows.to; row++)
-		solve_row(view, side, row, &loss);
+	cr_ials_row_join(&side->half, heavy->row, view->parts + (Size) heavy->first_part * size,
+					 heavy->parts, &state, view->workspace);
+	finish_row(view, side, &side->half, &state, &loss);
+	side->losses[side->layout->units + number] = loss;
+}
+
+static void
+solve_unit(EngineView *view, const EngineSide *side, int64 unit, int cg_steps)
+{
+	CrIalsHalf	half = side->half;
+	CrIalsLoss	loss = {0, 0};
+	int64		end = EngineUnitRow(side, unit + 1);
+
+	half.cg_steps = cg_steps;
+	for (int64 row = EngineUnitRow(side, unit); row < end; row++)
+	{
+		CrIalsRow	state;
+
+		if (EngineIsHeavy(side, row))
+			continue;
+		cr_ials_row_begin(&half, row, &state, view->workspace);
+		add_events(view, &half, &state);
+		finish_row(view, side, &half, &state, &loss);
+	}
 	side->losses[unit] = loss;
+}
+
+/* The half step of a side: heavy rows first. */
+static void
+solve_side(EngineView *view, EngineSideNumber number, int64 unit, int epoch)
+{
+	const EngineShared *shared = view->shared;
+	const EngineSide *side = &view->side[number];
+	bool		is_exact = number == SIDE_USERS && epoch == shared->last_epoch;
+	int64		heavy = shared->heavy[number];
+
+	if (unit < heavy)
+		solve_heavy(view, side, unit);
+	else
+		solve_unit(view, side, unit - heavy, is_exact ? 0 : shared->cg_steps);
+}
+
+/* The Gram matrix of one side, and the parts of the other's heavy rows. */
+static void
+sum_side(EngineView *view, EngineSideNumber number, int64 unit)
+{
+	int64		parts = view->shared->parts[1 - number];
+
+	if (unit < parts)
+		sum_part(view, 1 - number, unit);
+	else
+		gram_range(view, &view->side[number], unit - parts);
+}
+
+static double
+side_fit(const EngineView *view, EngineSideNumber number)
+{
+	const EngineSide *side = &view->side[number];
+	double		sum = 0;
+
+	for (int64 unit = 0; unit < side->layout->units + view->shared->heavy[number]; unit++)
+		sum += side->losses[unit].fit;
+	return sum;
+}
+
+static double
+side_penalty(const EngineView *view, EngineSideNumber number)
+{
+	const EngineSide *side = &view->side[number];
+	double		sum = 0;
+
+	for (int64 unit = 0; unit < side->layout->units + view->shared->heavy[number]; unit++)
+		sum += side->losses[unit].penalty;
+	return sum;
 }
 
 /*
@@ -135,16 +228,7 @@ solve_chunk(EngineView *view, const EngineSide *side, int64 unit)
 static double
 epoch_loss(const EngineView *view)
 {
-	const EngineSide *users = &view->side[SIDE_USERS];
-	const EngineSide *items = &view->side[SIDE_ITEMS];
-	double		fit = 0;
-	double		penalty = 0;
-
-	for (int64 chunk = 0; chunk < users->layout->chunks; chunk++)
-		fit += users->losses[chunk].fit;
-	for (int64 chunk = 0; chunk < items->layout->chunks; chunk++)
-		penalty += items->losses[chunk].penalty;
-	return fit + penalty;
+	return side_fit(view, SIDE_USERS) + side_penalty(view, SIDE_ITEMS);
 }
 
 /*
@@ -161,7 +245,7 @@ is_over(const EngineView *view, int epoch, bool *has_diverged)
 	double		fall_before;
 
 	*has_diverged = !isfinite(loss);
-	if (*has_diverged || epoch + 1 == view->shared->epochs)
+	if (*has_diverged || epoch == view->shared->last_epoch)
 		return true;
 	if (epoch == 0)
 		return false;
@@ -190,8 +274,12 @@ end_epoch(EngineView *view, int epoch, uint32 phase)
 	view->loss[epoch] = epoch_loss(view);
 	shared->epochs_run = epoch + 1;
 
-	/* Whoever reads this in the same phase sees a later phase either way, and arrives. */
-	if (is_over(view, epoch, &shared->has_diverged))
+	if (!is_over(view, epoch, &shared->has_diverged))
+		return;
+	if (shared->cg_steps > 0 && epoch != shared->last_epoch && !shared->has_diverged)
+		shared->last_epoch = epoch + 1; /* which ends with the users' exact solutions */
+	else
+		/* Whoever reads this in the same phase sees a later phase either way, and arrives. */
 		pg_atomic_write_u32(&shared->stop_phase, phase + 1);
 }
 
@@ -200,19 +288,20 @@ phase_units(const EngineView *view, uint32 phase)
 {
 	const EngineSide *users = &view->side[SIDE_USERS];
 	const EngineSide *items = &view->side[SIDE_ITEMS];
+	const EngineShared *shared = view->shared;
 
 	if (phase == 0)
 		return start_units(users) + start_units(items);
 	switch ((EngineStep) ((phase - 1) % ENGINE_STEPS))
 	{
 		case STEP_ITEM_GRAM:
-			return items->layout->ranges;
+			return shared->parts[SIDE_USERS] + items->layout->ranges;
 		case STEP_SOLVE_USERS:
-			return users->layout->chunks;
+			return shared->heavy[SIDE_USERS] + users->layout->units;
 		case STEP_USER_GRAM:
-			return users->layout->ranges;
+			return shared->parts[SIDE_ITEMS] + users->layout->ranges;
 		case STEP_SOLVE_ITEMS:
-			return items->layout->chunks;
+			return shared->heavy[SIDE_ITEMS] + items->layout->units;
 		case STEP_ITEM_REDUCE:
 		case STEP_USER_REDUCE:
 		case STEP_EPOCH_END:
@@ -224,8 +313,7 @@ phase_units(const EngineView *view, uint32 phase)
 static void
 run_unit(EngineView *view, uint32 phase, int64 unit)
 {
-	EngineSide *users = &view->side[SIDE_USERS];
-	EngineSide *items = &view->side[SIDE_ITEMS];
+	int			epoch = phase == 0 ? 0 : (int) ((phase - 1) / ENGINE_STEPS);
 
 	if (phase == 0)
 	{
@@ -235,25 +323,25 @@ run_unit(EngineView *view, uint32 phase, int64 unit)
 	switch ((EngineStep) ((phase - 1) % ENGINE_STEPS))
 	{
 		case STEP_ITEM_GRAM:
-			gram_range(view, items, unit);
+			sum_side(view, SIDE_ITEMS, unit);
 			break;
 		case STEP_ITEM_REDUCE:
-			reduce_gram(view, items);
+			reduce_gram(view, &view->side[SIDE_ITEMS]);
 			break;
 		case STEP_SOLVE_USERS:
-			solve_chunk(view, users, unit);
+			solve_side(view, SIDE_USERS, unit, epoch);
 			break;
 		case STEP_USER_GRAM:
-			gram_range(view, users, unit);
+			sum_side(view, SIDE_USERS, unit);
 			break;
 		case STEP_USER_REDUCE:
-			reduce_gram(view, users);
+			reduce_gram(view, &view->side[SIDE_USERS]);
 			break;
 		case STEP_SOLVE_ITEMS:
-			solve_chunk(view, items, unit);
+			solve_side(view, SIDE_ITEMS, unit, epoch);
 			break;
 		case STEP_EPOCH_END:
-			end_epoch(view, (int) ((phase - 1) / ENGINE_STEPS), phase);
+			end_epoch(view, epoch, phase);
 			break;
 	}
 }

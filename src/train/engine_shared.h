@@ -13,7 +13,8 @@
  *	  belong to; others read them after the next barrier only;
  *	- cpu[], worker_cpu: every participant adds what it has spent, after the
  *	  barrier that ends an epoch; the leader reads them when the workers are gone;
- *	- epochs_run, has_diverged, loss[], seconds[], epoch_started: the one that
+ *	- heavy rows and parts: the leader, before workers start;
+ *	- last_epoch, epochs_run, has_diverged, loss[], seconds[], epoch_started: the one that
  *	  claimed the end of the epoch; others read them after the next barrier.
  * There is no lock but the barrier's own.
  */
@@ -25,11 +26,15 @@
 
 #include "train/engine.h"
 
-#define ENGINE_CHUNK_ROWS	32		/* rows of a unit of solving */
 #define ENGINE_START_ROWS	1024	/* rows of a unit of initialising factors */
 #define ENGINE_RANGES_MAX	32		/* partial Gram matrices of a side */
 
 /*
+ * Rows are solved in units of about the same work, which may hold any number
+ * of rows, also none.  A heavy row is none of them: whoever is free sums up
+ * parts of its events while the Gram matrix for the same half step is made, and
+ * its solution is a unit of its own, before the others.
+ *
  * Barrier phase 0 initialises the factors; epoch e (from 0) is the phases
  * 1 + ENGINE_STEPS * e and on, one per step.  Users are solved last, so that
  * what is published of a user is the exact solution for the published items,
@@ -59,15 +64,28 @@ typedef enum EngineSideNumber
 typedef struct EngineSideLayout
 {
 	int64		rows;
-	int64		chunks;			/* of ENGINE_CHUNK_ROWS rows */
+	int64		units;			/* of solving; and one more for each heavy row */
+	int64		unit_work;		/* of a unit, in events */
+	int64		row_work;		/* of a row beside its events, in events */
+	int64		part_events;	/* of a part of a heavy row, which has at least twice as many */
+	int64		heavy_max;		/* rows that can be heavy */
+	int64		parts_max;		/* parts that they can have */
 	int64		range_rows;		/* rows of a Gram range, a multiple of CR_GRAM_ROWS */
 	int32		ranges;			/* at most ENGINE_RANGES_MAX; depends on rows alone */
 	Size		start;			/* int64[rows + 1] */
 	Size		column;			/* int32[pairs] */
 	Size		weight;			/* float[pairs], 0 unless weighted */
 	Size		factors;		/* float[rows * stride] */
-	Size		losses;			/* CrIalsLoss[chunks] */
+	Size		losses;			/* CrIalsLoss[units + heavy_max] */
+	Size		heavy;			/* EngineHeavy[heavy_max] */
 } EngineSideLayout;
+
+typedef struct EngineHeavy
+{
+	int32		row;
+	int32		first_part;
+	int32		parts;
+} EngineHeavy;
 
 /* Offsets from the beginning of the block. */
 typedef struct EngineLayout
@@ -75,6 +93,7 @@ typedef struct EngineLayout
 	EngineSideLayout side[ENGINE_SIDES];
 	Size		counters;		/* pg_atomic_uint64, one per phase: units claimed */
 	Size		partials;		/* double[ranges * k * k] */
+	Size		parts;			/* cr_ials_part_size() bytes each, of one side at a time */
 	Size		gram;			/* float[k * stride] */
 	Size		loss;			/* double[epochs] */
 	Size		seconds;		/* double[epochs] */
@@ -86,6 +105,7 @@ typedef struct EngineShared
 {
 	EngineLayout layout;
 	CrIalsParams ials;
+	int			cg_steps;		/* of each half step but the users' last; 0: all are exact */
 	int32		epochs;			/* asked for */
 	double		tolerance;
 	uint64		seed;
@@ -98,6 +118,9 @@ typedef struct EngineShared
 	pg_atomic_uint32 workers;	/* that attached in time to take part */
 	pg_atomic_uint64 worker_cpu;	/* microseconds that workers have spent in all epochs */
 
+	int32		heavy[ENGINE_SIDES];	/* heavy rows of each side */
+	int32		parts[ENGINE_SIDES];	/* that they have together */
+	int32		last_epoch;		/* from 0: the one in which users are solved exactly */
 	int32		epochs_run;
 	bool		has_diverged;
 	instr_time	epoch_started;
@@ -111,6 +134,7 @@ typedef struct EngineSide
 	float	   *weight;			/* NULL unless weighted */
 	float	   *factors;
 	CrIalsLoss *losses;
+	EngineHeavy *heavy;
 	CrCsr		interactions;	/* the same arrays as the core reads them */
 	CrIalsHalf	half;			/* solves this side */
 	const char *name;			/* for progress */
@@ -123,6 +147,7 @@ typedef struct EngineView
 	EngineSide	side[ENGINE_SIDES];
 	pg_atomic_uint64 *counters;
 	double	   *partials;
+	char	   *parts;
 	float	   *gram;
 	double	   *loss;
 	double	   *seconds;
@@ -145,6 +170,21 @@ extern Size EngineWorkspaceBytes(int32 factors);
 
 /* Pointers into the block; no workspace yet. */
 extern void EngineViewInit(EngineView *view, EngineShared *shared);
+
+/* engine_units.c */
+
+/* List the heavy rows of both sides, once their interactions are there. */
+extern void EngineFindHeavy(EngineView *view);
+
+/* First row of a unit; that of the unit behind the last is the number of rows. */
+extern int64 EngineUnitRow(const EngineSide *side, int64 unit);
+
+/* Is the row solved apart from the units? */
+extern bool EngineIsHeavy(const EngineSide *side, int64 row);
+
+/* The heavy row that a part belongs to. */
+extern const EngineHeavy *EngineHeavyOfPart(const EngineView *view, EngineSideNumber number,
+											int64 part);
 
 /* engine_phases.c */
 

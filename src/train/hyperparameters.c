@@ -54,6 +54,17 @@ ShowNumber(double value)
 		psprintf("%.0f", value) : psprintf("%g", value);
 }
 
+static char *
+ShowChoices(const CrParameter *parameter)
+{
+	StringInfoData shown;
+
+	initStringInfo(&shown);
+	for (int i = 0; parameter->choices[i] != NULL; i++)
+		appendStringInfo(&shown, "%s\"%s\"", i > 0 ? " or " : "", parameter->choices[i]);
+	return shown.data;
+}
+
 /* What the parameter must be: "an integer between 1 and 512". */
 static char *
 ShowRange(const CrParameter *parameter)
@@ -61,6 +72,8 @@ ShowRange(const CrParameter *parameter)
 	const char *type = parameter->type == CR_PARAMETER_INTEGER ? "an integer" : "a number";
 	char	   *low = ShowNumber(parameter->low);
 
+	if (parameter->type == CR_PARAMETER_CHOICE)
+		return ShowChoices(parameter);
 	if (isinf(parameter->high))
 		return psprintf("%s %s %s or \"Infinity\"", type,
 						parameter->low_excluded ? "greater than" : "of at least", low);
@@ -147,6 +160,19 @@ NumericToDouble(Numeric numeric)
 				  NULL);
 }
 
+static double
+ReadChoice(const CrAlgorithm *algorithm, const CrParameter *parameter, JsonbValue *value)
+{
+	int			choice;
+
+	if (value->type != jbvString)
+		ReportWrongType(algorithm, parameter, value);
+	choice = cr_parameter_choice(parameter, value->val.string.val, value->val.string.len);
+	if (choice < 0)
+		ReportWrongValue(parameter, value);
+	return choice;
+}
+
 /* The value of one hyperparameter; 22023 if it is none. */
 static double
 ReadValue(const CrAlgorithm *algorithm, const CrParameter *parameter, JsonbValue *value)
@@ -155,6 +181,8 @@ ReadValue(const CrAlgorithm *algorithm, const CrParameter *parameter, JsonbValue
 
 	if (value->type == jbvNull)
 		return parameter->from_data ? NAN : parameter->preset;
+	if (parameter->type == CR_PARAMETER_CHOICE)
+		return ReadChoice(algorithm, parameter, value);
 	if (value->type == jbvString && isinf(parameter->high) && value->val.string.len == 8 &&
 		pg_strncasecmp(value->val.string.val, "infinity", 8) == 0)
 		return INFINITY;
@@ -200,6 +228,19 @@ HyperparametersApply(const char *algorithm_name, Jsonb *given, void *parameters)
 	}
 }
 
+void
+HyperparameterToJson(JsonBuilder *json, const char *algorithm, const char *name, double value)
+{
+	const CrAlgorithm *known = cr_algorithm_find(algorithm);
+	const CrParameter *parameter = known == NULL ? NULL : cr_parameter_find(known, name);
+
+	if (parameter != NULL && parameter->type == CR_PARAMETER_CHOICE &&
+		cr_parameter_allows(parameter, value))
+		JsonAddString(json, name, parameter->choices[(int) value]);
+	else
+		JsonAddNumber(json, name, value);
+}
+
 Jsonb *
 HyperparametersToJsonb(const char *algorithm_name, const void *parameters)
 {
@@ -211,8 +252,8 @@ HyperparametersToJsonb(const char *algorithm_name, const void *parameters)
 	{
 		const CrParameter *parameter = &algorithm->parameters[i];
 
-		JsonAddNumber(&json, parameter->name,
-					  *(const double *) ((const char *) parameters + parameter->offset));
+		HyperparameterToJson(&json, algorithm_name, parameter->name,
+							 *(const double *) ((const char *) parameters + parameter->offset));
 	}
 	return JsonEnd(&json);
 }

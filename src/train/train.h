@@ -9,6 +9,7 @@
 #define COMMREC_TRAIN_H
 
 #include "store/model.h"
+#include "train/json.h"
 
 /* Does the new version serve? */
 typedef enum TrainDeploy
@@ -40,5 +41,9 @@ extern void HyperparametersApply(const char *algorithm, Jsonb *given, void *para
 
 /* The parameter struct as jsonb, for the version row (non-finite numbers as strings). */
 extern Jsonb *HyperparametersToJsonb(const char *algorithm, const void *parameters);
+
+/* One member of it; what the algorithm does not know is shown as a number. */
+extern void HyperparameterToJson(JsonBuilder *json, const char *algorithm, const char *name,
+								 double value);
 
 #endif							/* COMMREC_TRAIN_H */

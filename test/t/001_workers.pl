@@ -56,6 +56,36 @@ is($node->safe_psql('postgres', q{
 		SELECT loss, lag(loss) OVER (PARTITION BY version ORDER BY epoch) AS before FROM m.epoch) AS e
 	WHERE before IS NOT NULL}), 't', 'the loss falls from epoch to epoch');
 
+# Every instruction set and solver by itself: the bits are those of one participant, and the
+# losses of one solver agree.
+my %loss;
+for my $simd (qw(portable avx2 avx512))
+{
+	for my $solver (qw(cholesky cg))
+	{
+		my $train = sub {
+			my ($workers) = @_;
+
+			return $node->psql('postgres', qq{
+				SET commrec.simd = $simd;
+				SELECT commrec.train('m', '{"factors": 72, "epochs": 5, "solver": "$solver"}',
+					workers => $workers)});
+		};
+
+	  SKIP:
+		{
+			skip "this machine has no $simd", 2 if $train->(0) != 0;
+			my $alone = model_digest($node, 'm');
+
+			$loss{$simd}{$solver} = $node->safe_psql('postgres',
+				q{SELECT metrics -> 'loss' FROM m.version WHERE deployed});
+			$train->(3);
+			is(model_digest($node, 'm'), $alone, "$simd, $solver: 3 workers give the bits of none");
+			cmp_ok(abs($loss{$simd}{$solver} / $loss{portable}{$solver} - 1),
+				'<', 1e-4, "$simd, $solver: the loss of portable");
+		}
+	}
+}
 # Factors of many sizes, tiny ones too: the kernels' tails must not depend on who works.
 for my $factors (1, 7, 16, 33, 64)
 {

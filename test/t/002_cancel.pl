@@ -85,7 +85,7 @@ sub times_out
 	return;
 }
 
-my $many_epochs = q{SELECT commrec.train('m', '{"factors": 256, "epochs": 1000}', workers => %d)};
+my $many_epochs = q{SELECT commrec.train('m', '{"factors": 512, "epochs": 1000, "solver": "cholesky"}', workers => %d)};
 
 interrupted(q{SELECT commrec.train('long_read')}, 'reading', '57014', 'cancel while reading');
 interrupted(q{SELECT commrec.train('long_write')}, 'measuring', '57014', 'cancel while knowledge is written');
@@ -107,7 +107,7 @@ for my $milliseconds (1500, 4000, 6000)
 	my $began = time();
 	($out, $err) = finish_sql(start_sql($node, qq{
 		SET statement_timeout = $milliseconds;
-		SELECT commrec.train('long_read', '{"factors": 128, "epochs": 50}')}));
+		SELECT commrec.train('long_read', '{"factors": 128, "epochs": 50, "solver": "cholesky"}')}));
 	my $took = time() - $began - $milliseconds / 1000;
 
 	like($err, qr/ERROR:\s+57014/, "timeout after $milliseconds ms: SQLSTATE 57014");
@@ -119,7 +119,7 @@ for my $milliseconds (1500, 4000, 6000)
 my ($out, $err) = ('', '');
 $node->psql('postgres', q{
 	SET statement_timeout = 1000;
-	SELECT commrec.train('m', '{"factors": 256, "epochs": 1000}');
+	SELECT commrec.train('m', '{"factors": 512, "epochs": 1000, "solver": "cholesky"}');
 	RESET statement_timeout;
 	SELECT version FROM commrec.train('m');
 }, stdout => \$out, stderr => \$err, on_error_stop => 0);

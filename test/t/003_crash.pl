@@ -24,7 +24,8 @@ my $bits    = model_digest($node, 'm');
 sub start_training
 {
 	my $run = start_sql($node, q{
-		SELECT commrec.train('m', '{"factors": 256, "epochs": 1000}', workers => 2)});
+		SELECT commrec.train('m', '{"factors": 512, "epochs": 1000, "solver": "cholesky",
+			"popularity_weight": 0, "popularity_half_life": "Infinity"}', workers => 2)});
 
 	ok(wait_for_sql($node, q{
 		SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'parallel worker'

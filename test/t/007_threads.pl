@@ -56,7 +56,8 @@ $fresh->query_safe(q{SELECT count(*) FROM m.recommend(1, 10)});
 is(threads($pid), 1, 'one in a session that only recommends');
 
 # Leader and workers while they work.
-my $run = start_sql($node, q{SELECT commrec.train('m', '{"factors": 256, "epochs": 1000}', workers => 2)});
+my $run = start_sql($node, q{SELECT commrec.train('m', '{"factors": 512, "epochs": 1000, "solver": "cholesky",
+			"popularity_weight": 0, "popularity_half_life": "Infinity"}', workers => 2)});
 ok(wait_for_sql($node, q{
 	SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'parallel worker'
 	AND query ~ '^commrec: training .*epoch [0-9]+/1000,'}), 'a training is on its way');

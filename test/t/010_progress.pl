@@ -30,7 +30,8 @@ is_deeply([ map { /^INFO:\s+(?:\w{5}:\s+)?(\w+) +[\d.]+ s +[\d.]+ s of CPU/ ? $1
 note($_) for @lines;
 
 my $run = start_sql($node, q{
-	SELECT version FROM commrec.train('courses', '{"factors": 256, "epochs": 1000}', workers => 2)});
+	SELECT version FROM commrec.train('courses', '{"factors": 512, "epochs": 1000, "solver": "cholesky",
+		"popularity_weight": 0, "popularity_half_life": "Infinity"}', workers => 2)});
 ok(wait_for_sql($node, q{
 	SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'parallel worker'
 	AND query ~ '^commrec: training courses, epoch \d+/1000, (users|items)'}),

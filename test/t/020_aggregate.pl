@@ -41,7 +41,7 @@ sub times_out
 	return;
 }
 
-my $long = q{'{"factors": 256, "epochs": 1000, "alpha": 0.5}'};
+my $long = q{'{"factors": 512, "epochs": 1000, "alpha": 0.5, "solver": "cholesky"}'};
 my $many = q{
 	SELECT length(commrec.ials((n * 2654435761 % 1000003)::bigint, (n % 10007)::integer, 1, %s))
 	FROM generate_series(1::bigint, %d) AS n};

@@ -3,6 +3,7 @@
  *		The descriptors: names, ranges, defaults, and defaults from the data.
  */
 #include "core/algorithm.h"
+#include "core/ials.h"
 #include "unit.h"
 
 static const CrParameter *
@@ -42,6 +43,9 @@ every_descriptor_is_complete(void)
 			CHECK(p->low < p->high);
 			CHECK(p->from_data || cr_parameter_allows(p, p->preset));
 			CHECK(!p->from_data || isnan(p->preset));
+			CHECK((p->type == CR_PARAMETER_CHOICE) == (p->choices[0] != NULL));
+			for (int c = 0; p->type == CR_PARAMETER_CHOICE && c <= (int) p->high; c++)
+				CHECK(cr_parameter_choice(p, p->choices[c], strlen(p->choices[c])) == c);
 		}
 	}
 	CHECK(cr_algorithm_find("ials")->parameter_count ==
@@ -67,6 +71,38 @@ presets_are_written(void)
 	CHECK(p.min_item_users == 1);
 	CHECK(p.min_user_items == 1);
 	CHECK(p.seed == 42);
+	CHECK(isnan(p.solver));
+}
+
+static void
+choices_are_words(void)
+{
+	CHECK(cr_parameter_choice(ials("solver"), "cholesky", 8) == CR_SOLVER_CHOLESKY);
+	CHECK(cr_parameter_choice(ials("solver"), "cg", 2) == CR_SOLVER_CG);
+	CHECK(cr_parameter_choice(ials("solver"), "cgs", 3) == -1);
+	CHECK(cr_parameter_choice(ials("solver"), "c", 1) == -1);
+	CHECK(cr_parameter_choice(ials("solver"), "", 0) == -1);
+	CHECK(cr_parameter_choice(ials("factors"), "cg", 2) == -1);
+	CHECK(!cr_parameter_allows(ials("solver"), 0.5));
+	CHECK(!cr_parameter_allows(ials("solver"), 2));
+}
+
+/* Small systems are solved faster than improved. */
+static void
+solver_follows_the_factors(void)
+{
+	CrIalsHyperparameters p;
+
+	for (int factors = 1; factors <= CR_FACTORS_MAX; factors++)
+	{
+		cr_parameters_preset(cr_algorithm_find("ials"), &p);
+		p.factors = factors;
+		cr_ials_defaults_from_shape(&p, 10, 10, 10);
+		CHECK(p.solver == (factors < 32 ? CR_SOLVER_CHOLESKY : CR_SOLVER_CG));
+		p.solver = CR_SOLVER_CHOLESKY;
+		cr_ials_defaults_from_shape(&p, 10, 10, 10);
+		CHECK(p.solver == CR_SOLVER_CHOLESKY);
+	}
 }
 
 static void
@@ -153,6 +189,8 @@ given_values_are_kept(void)
 UNIT_MAIN(UNIT_TEST(algorithms_are_found_by_name),
 		  UNIT_TEST(every_descriptor_is_complete),
 		  UNIT_TEST(presets_are_written),
+		  UNIT_TEST(choices_are_words),
+		  UNIT_TEST(solver_follows_the_factors),
 		  UNIT_TEST(integers_are_whole_and_in_range),
 		  UNIT_TEST(numbers_are_in_range),
 		  UNIT_TEST(defaults_follow_the_shape),

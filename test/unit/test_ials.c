@@ -6,6 +6,22 @@
 #include "core/rng.h"
 #include "unit.h"
 
+/* The level at which a test runs. */
+static CrSimd level = CR_SIMD_PORTABLE;
+
+/* NAME_at_every_level runs NAME at each level that this machine has. */
+#define AT_EVERY_LEVEL(name) \
+static void \
+name##_at_every_level(void) \
+{ \
+	for (int simd = 0; simd <= (int) cr_simd_best(); simd++) \
+	{ \
+		level = (CrSimd) simd; \
+		if (cr_simd_is_available(level)) \
+			name(); \
+	} \
+}
+
 /* A random problem; every buffer is the problem's. */
 typedef struct Problem
 {
@@ -100,7 +116,7 @@ problem_alloc(ProblemShape shape)
 	Problem		p;
 	size_t		k = (size_t) shape.factors;
 
-	p.params = (CrIalsParams) {shape.factors, 0.1, 0.05, 1.0};
+	p.params = (CrIalsParams) {shape.factors, 0.1, 0.05, 1.0, level};
 	p.stride = (size_t) cr_factor_stride(shape.factors);
 	p.users = random_events(&shape);
 	p.items = transposed(&p.users);
@@ -136,7 +152,7 @@ problem_free(Problem *p)
 static CrIalsHalf
 prepare_half(Problem *p, int for_users)
 {
-	CrIalsHalf	half;
+	CrIalsHalf	half = {0};
 	int32_t		k = p->params.factors;
 
 	half.params = &p->params;
@@ -145,7 +161,7 @@ prepare_half(Problem *p, int for_users)
 	half.solved = for_users ? p->user_factors : p->item_factors;
 	half.gram = p->gram;
 	memset(p->gram_sum, 0, (size_t) k * k * sizeof(double));
-	cr_gram_add(half.fixed, 0, half.interactions->columns, k, p->gram_sum, p->workspace);
+	cr_gram_add(&p->params, half.fixed, 0, half.interactions->columns, p->gram_sum, p->workspace);
 	cr_gram_finish(p->gram_sum, 1, k, p->params.unobserved_weight, p->gram);
 	return half;
 }
@@ -316,7 +332,7 @@ layout_is_aligned(void)
 static void
 regularization_follows_the_formula(void)
 {
-	CrIalsParams params = {8, 0.5, 0.1, 1.0};
+	CrIalsParams params = {8, 0.5, 0.1, 1.0, level};
 
 	CHECK_NEAR(cr_ials_row_regularization(&params, 3, 10), 0.1 * 8, 1e-15);
 	params.regularization_exponent = 0;
@@ -332,6 +348,7 @@ gram_matches_the_naive_one(void)
 {
 	const int32_t k = 21;
 	const int64_t rows = 2 * CR_GRAM_ROWS + 100;
+	const CrIalsParams params = {.factors = k, .simd = level};
 	size_t		stride = (size_t) cr_factor_stride(k);
 	float	   *y = random_factors(rows, k, 5);
 	float	   *gram = unit_alloc((size_t) k * stride * sizeof(float));
@@ -341,7 +358,7 @@ gram_matches_the_naive_one(void)
 
 	for (int64_t row = 0; row < rows; row++)
 		add_outer(naive, y + (size_t) row * stride, 1.0, k);
-	cr_gram_add(y, 0, rows, k, sum, workspace);
+	cr_gram_add(&params, y, 0, rows, sum, workspace);
 	cr_gram_finish(sum, 1, k, 0.25, gram);
 	for (int i = 0; i < k; i++)
 	{
@@ -366,6 +383,7 @@ gram_does_not_depend_on_the_split(void)
 {
 	const int32_t k = 21;
 	const int64_t rows = 2 * CR_GRAM_ROWS + 100;
+	const CrIalsParams params = {.factors = k, .simd = level};
 	size_t		stride = (size_t) cr_factor_stride(k);
 	size_t		size = (size_t) k * k;
 	float	   *y = random_factors(rows, k, 5);
@@ -376,13 +394,13 @@ gram_does_not_depend_on_the_split(void)
 	void	   *workspace = unit_alloc(cr_ials_workspace_size(k));
 
 	memcpy(shifted + 1, y, (size_t) rows * stride * sizeof(float));
-	cr_gram_add(y, 0, rows, k, parts + 3 * size, workspace);
+	cr_gram_add(&params, y, 0, rows, parts + 3 * size, workspace);
 	cr_gram_finish(parts + 3 * size, 1, k, 0.25, whole);
 	for (int part = 2; part >= 0; part--)
 	{
 		int64_t		from = (int64_t) part * CR_GRAM_ROWS;
 
-		cr_gram_add(shifted + 1, from, part == 2 ? rows : from + CR_GRAM_ROWS, k,
+		cr_gram_add(&params, shifted + 1, from, part == 2 ? rows : from + CR_GRAM_ROWS,
 					parts + part * size, workspace);
 	}
 	cr_gram_finish(parts, 3, k, 0.25, split);
@@ -505,6 +523,34 @@ loss_falls_in_every_epoch(void)
 		before = after_items;
 	}
 	problem_free(&p);
+}
+
+/* Half steps of CG and exact ones, again and again from the same start, meet at the same loss. */
+static void
+solvers_meet_at_convergence(void)
+{
+	double		loss[2];
+
+	for (int cg = 0; cg <= 1; cg++)
+	{
+		Problem		p = problem_alloc((ProblemShape) {8, 150, 100, 0.08, 1});
+
+		for (int epoch = 0; epoch < 150; epoch++)
+		{
+			for (int for_users = 0; for_users <= 1; for_users++)
+			{
+				CrIalsHalf	half = prepare_half(&p, for_users);
+				CrIalsLoss	ignored = {0, 0};
+
+				half.cg_steps = 3 * cg;
+				CHECK(cr_ials_solve_rows(&half, 0, half.interactions->rows, &ignored,
+										 p.workspace) == CR_OK);
+			}
+		}
+		loss[cg] = reference_loss(&p);
+		problem_free(&p);
+	}
+	CHECK_NEAR(loss[1], loss[0], 1e-4 * loss[0]);
 }
 
 /* Solve one row in slices, in a workspace that holds rubbish. */
@@ -656,9 +702,9 @@ solve_with_gram(float diagonal, float off, float *solved, CrIalsLoss *loss)
 	static const int32_t column[] = {0};
 	const float fixed[16] = {1e-6f, 0};
 	float		gram[32] = {0};
-	CrIalsParams params = {2, 0, 1e-12, 0};
+	CrIalsParams params = {2, 0, 1e-12, 0, level};
 	CrCsr		csr = {1, 1, start, column, NULL};
-	CrIalsHalf	half = {&params, &csr, fixed, gram, solved};
+	CrIalsHalf	half = {&params, &csr, fixed, gram, solved, 0};
 	void	   *workspace = unit_alloc(cr_ials_workspace_size(2));
 	CrStatus	status;
 
@@ -716,19 +762,35 @@ bad_factors_are_reported(void)
 	problem_free(&p);
 }
 
+AT_EVERY_LEVEL(gram_matches_the_naive_one)
+AT_EVERY_LEVEL(gram_does_not_depend_on_the_split)
+AT_EVERY_LEVEL(rows_match_the_dense_solution)
+AT_EVERY_LEVEL(solves_add_up_to_the_loss)
+AT_EVERY_LEVEL(loss_falls_in_every_epoch)
+AT_EVERY_LEVEL(solvers_meet_at_convergence)
+AT_EVERY_LEVEL(slices_do_not_change_the_bits)
+AT_EVERY_LEVEL(addresses_and_order_do_not_change_the_bits)
+AT_EVERY_LEVEL(empty_rows_get_zeros_and_no_loss)
+AT_EVERY_LEVEL(finish_wants_all_events)
+AT_EVERY_LEVEL(singular_rows_never_give_nan)
+AT_EVERY_LEVEL(jitter_helps_as_far_as_documented)
+AT_EVERY_LEVEL(hopeless_rows_are_reported_and_left_alone)
+AT_EVERY_LEVEL(bad_factors_are_reported)
+
 UNIT_MAIN(UNIT_TEST(layout_is_aligned),
 		  UNIT_TEST(regularization_follows_the_formula),
-		  UNIT_TEST(gram_matches_the_naive_one),
-		  UNIT_TEST(gram_does_not_depend_on_the_split),
-		  UNIT_TEST(rows_match_the_dense_solution),
+		  UNIT_TEST(gram_matches_the_naive_one_at_every_level),
+		  UNIT_TEST(gram_does_not_depend_on_the_split_at_every_level),
+		  UNIT_TEST(rows_match_the_dense_solution_at_every_level),
 		  UNIT_TEST(reference_loss_is_the_objective),
-		  UNIT_TEST(solves_add_up_to_the_loss),
-		  UNIT_TEST(loss_falls_in_every_epoch),
-		  UNIT_TEST(slices_do_not_change_the_bits),
-		  UNIT_TEST(addresses_and_order_do_not_change_the_bits),
-		  UNIT_TEST(empty_rows_get_zeros_and_no_loss),
-		  UNIT_TEST(finish_wants_all_events),
-		  UNIT_TEST(singular_rows_never_give_nan),
-		  UNIT_TEST(jitter_helps_as_far_as_documented),
-		  UNIT_TEST(hopeless_rows_are_reported_and_left_alone),
-		  UNIT_TEST(bad_factors_are_reported));
+		  UNIT_TEST(solves_add_up_to_the_loss_at_every_level),
+		  UNIT_TEST(loss_falls_in_every_epoch_at_every_level),
+		  UNIT_TEST(solvers_meet_at_convergence_at_every_level),
+		  UNIT_TEST(slices_do_not_change_the_bits_at_every_level),
+		  UNIT_TEST(addresses_and_order_do_not_change_the_bits_at_every_level),
+		  UNIT_TEST(empty_rows_get_zeros_and_no_loss_at_every_level),
+		  UNIT_TEST(finish_wants_all_events_at_every_level),
+		  UNIT_TEST(singular_rows_never_give_nan_at_every_level),
+		  UNIT_TEST(jitter_helps_as_far_as_documented_at_every_level),
+		  UNIT_TEST(hopeless_rows_are_reported_and_left_alone_at_every_level),
+		  UNIT_TEST(bad_factors_are_reported_at_every_level));

@@ -1,0 +1,408 @@
+/*
+ * kernels.c
+ *		CPU seconds per epoch of the half steps, by level, solver and number of factors.
+ *
+ *		synthetic --binary USERS ITEMS EVENTS SEED |
+ *			kernels [-k FACTORS,...] [-l LEVEL,...] [-s SOLVER,...] [-e EPOCHS] [-w] [-a A0] [-r LAMBDA]
+ *
+ * Reads integer pairs as COPY binary writes them, ordered by user, and trains
+ * with one thread for EPOCHS epochs per combination.  A line has the smallest
+ * CPU time of an epoch, in whole and by half step, the arithmetic rate by the
+ * lower bound 2 nnz k(k+1) + (U+I) k^3/3, its share of what sgemm reaches here,
+ * and the loss after each epoch.  SOLVER: cholesky, cg (3 steps), or blas: exact
+ * by CBLAS and LAPACKE, for which LEVEL does not matter.  -w gives events weights.
+ *
+ * bench/kernels.sh builds and runs it.
+ */
+#include <arpa/inet.h>
+#include <cblas.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "core/csr.h"
+#include "core/ials.h"
+#include "core/rng.h"
+#include "ials_blas.h"
+
+#define EPOCHS_MAX	64
+#define COPY_HEADER 19
+#define CG_STEPS	3
+
+typedef enum Solver
+{
+	SOLVER_CHOLESKY,
+	SOLVER_CG,
+	SOLVER_BLAS,
+	SOLVERS
+} Solver;
+
+static const char *const solver_names[] = {"cholesky", "cg", "blas"};
+
+typedef struct Options
+{
+	const char *factors;
+	const char *levels;
+	const char *solvers;
+	int			epochs;
+	int			is_weighted;
+	double		unobserved_weight;
+	double		regularization;
+} Options;
+
+/* One side's half step and where it is kept. */
+typedef struct Side
+{
+	CrCsr		csr;
+	float	   *factors;
+	CrIalsHalf	half;
+	double		cpu;			/* the least of an epoch's */
+} Side;
+
+typedef struct Run
+{
+	CrIalsParams params;
+	Solver		solver;
+	Side		users;
+	Side		items;
+	float	   *gram;
+	double	   *partial;
+	void	   *workspace;
+	double		loss[EPOCHS_MAX];
+	double		cpu;			/* the least of an epoch */
+} Run;
+
+static void *
+allocate(size_t size)
+{
+	void	   *memory = aligned_alloc(64, (size + 64) / 64 * 64);
+
+	if (memory == NULL)
+	{
+		fprintf(stderr, "kernels: out of memory\n");
+		exit(1);
+	}
+	memset(memory, 0, size);
+	return memory;
+}
+
+static double
+cpu_seconds(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (double) usage.ru_utime.tv_sec + (double) usage.ru_stime.tv_sec +
+		1e-6 * (double) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+static void
+fail(const char *message)
+{
+	fprintf(stderr, "kernels: %s\n", message);
+	exit(1);
+}
+
+/* One row of two integers, or 0 at the end. */
+static int
+read_pair(FILE *in, int32_t *user, int32_t *item)
+{
+	uint16_t	fields;
+	uint32_t	word[4];
+
+	if (fread(&fields, sizeof(fields), 1, in) != 1 || (int16_t) ntohs(fields) == -1)
+		return 0;
+	if (ntohs(fields) != 2 || fread(word, sizeof(word), 1, in) != 1)
+		fail("the input is not a COPY binary stream of two integers");
+	*user = (int32_t) ntohl(word[1]);
+	*item = (int32_t) ntohl(word[3]);
+	return 1;
+}
+
+static int
+compare_columns(const void *a, const void *b)
+{
+	int32_t		left = *(const int32_t *) a;
+	int32_t		right = *(const int32_t *) b;
+
+	return left < right ? -1 : left > right;
+}
+
+/* The user-major matrix; users and items are numbered from 0 or 1. */
+static CrCsr
+read_events(FILE *in)
+{
+	char		header[COPY_HEADER];
+	int64_t		room = 1 << 20;
+	int64_t		pairs = 0;
+	int64_t    *start = malloc(sizeof(int64_t));
+	int32_t    *column = malloc((size_t) room * sizeof(int32_t));
+	int32_t		user;
+	int32_t		item;
+	int32_t		users = 0;
+	int32_t		items = 0;
+
+	if (fread(header, sizeof(header), 1, in) != 1 || memcmp(header, "PGCOPY\n", 7) != 0)
+		fail("the input is not a COPY binary stream");
+	while (read_pair(in, &user, &item))
+	{
+		if (user + 1 < users)
+			fail("the input is not ordered by user");
+		if (user + 1 > users)
+		{
+			start = realloc(start, ((size_t) user + 2) * sizeof(int64_t));
+			while (users <= user)
+				start[users++] = pairs;
+		}
+		if (pairs == room)
+			column = realloc(column, (size_t) (room *= 2) * sizeof(int32_t));
+		column[pairs++] = item;
+		items = item >= items ? item + 1 : items;
+	}
+	start[users] = pairs;
+	for (int32_t u = 0; u < users; u++)
+		qsort(column + start[u], (size_t) (start[u + 1] - start[u]), sizeof(int32_t),
+			  compare_columns);
+	return (CrCsr) {users, items, start, column, NULL};
+}
+
+static CrCsr
+transpose(const CrCsr *csr)
+{
+	size_t		pairs = (size_t) csr->start[csr->rows];
+	int64_t    *start = allocate(((size_t) csr->columns + 1) * sizeof(int64_t));
+	int32_t    *column = allocate(pairs * sizeof(int32_t));
+	float	   *weight = csr->weight == NULL ? NULL : allocate(pairs * sizeof(float));
+
+	cr_csr_transpose(csr, start, column, weight);
+	return (CrCsr) {csr->columns, csr->rows, start, column, weight};
+}
+
+static float *
+random_weights(int64_t pairs)
+{
+	float	   *weight = allocate((size_t) pairs * sizeof(float));
+	CrRng		rng;
+
+	cr_rng_init(&rng, 7, 7);
+	for (int64_t i = 0; i < pairs; i++)
+		weight[i] = (float) (0.5 + cr_rng_uniform(&rng));
+	return weight;
+}
+
+static void
+compute_gram(Run *run, const Side *side)
+{
+	int32_t		k = run->params.factors;
+
+	memset(run->partial, 0, (size_t) k * k * sizeof(double));
+	cr_gram_add(&run->params, side->factors, 0, side->csr.rows, run->partial, run->workspace);
+	cr_gram_finish(run->partial, 1, k, run->params.unobserved_weight, run->gram);
+}
+
+static CrIalsLoss
+half_step(Run *run, Side *side, const Side *other)
+{
+	CrIalsLoss	loss = {0, 0};
+	double		began = cpu_seconds();
+	double		taken;
+	CrStatus	status;
+
+	compute_gram(run, other);
+	status = run->solver == SOLVER_BLAS ?
+		ials_blas_solve_rows(&side->half, 0, side->csr.rows, &loss, run->workspace) :
+		cr_ials_solve_rows(&side->half, 0, side->csr.rows, &loss, run->workspace);
+	if (status != CR_OK)
+		fail("a row could not be solved");
+	taken = cpu_seconds() - began;
+	side->cpu = side->cpu == 0 || taken < side->cpu ? taken : side->cpu;
+	return loss;
+}
+
+static void
+side_begin(Run *run, Side *side, const CrCsr *csr, const Side *other)
+{
+	side->cpu = 0;
+	side->half = (CrIalsHalf) {&run->params, csr, other->factors, run->gram, side->factors,
+	run->solver == SOLVER_CG ? CG_STEPS : 0};
+}
+
+static void
+start_users(Run *run)
+{
+	int32_t		k = run->params.factors;
+
+	for (int64_t user = 0; user < run->users.csr.rows; user++)
+	{
+		CrRng		rng;
+
+		cr_rng_init(&rng, 42, 2 * (uint64_t) user);
+		cr_rng_normal(&rng, 0.1 / sqrt(k),
+					  run->users.factors + (size_t) user * cr_factor_stride(k), (size_t) k);
+	}
+}
+
+/* Flop/s that sgemm reaches on matrices of 1024 x 1024. */
+static double
+sgemm_peak(void)
+{
+	const int	n = 1024;
+	float	   *a = allocate(3 * sizeof(float) * (size_t) n * n);
+	double		best = 0;
+
+	for (int i = 0; i < 10; i++)
+	{
+		double		began = cpu_seconds();
+
+		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, a, n, a + n * n, n, 0,
+					a + 2 * n * n, n);
+		best = fmax(best, 2.0 * n * n * n / (cpu_seconds() - began));
+	}
+	free(a);
+	return best;
+}
+
+static void
+report(const Run *run, int epochs, double peak)
+{
+	double		k = run->params.factors;
+	double		work = 2.0 * (double) run->users.csr.start[run->users.csr.rows] * k * (k + 1) +
+		(double) (run->users.csr.rows + run->items.csr.rows) * k * k * k / 3;
+	double		rate = work / (run->users.cpu + run->items.cpu);
+
+	printf("%-8s %-8s k=%-3d cpu s/epoch %.3f (users %.3f items %.3f) %.1f GFLOP/s = %.0f%% of sgemm; loss",
+		   solver_names[run->solver], cr_simd_name(run->params.simd), run->params.factors,
+		   run->users.cpu + run->items.cpu, run->users.cpu, run->items.cpu, 1e-9 * rate,
+		   100 * rate / peak);
+	for (int epoch = 0; epoch < epochs; epoch++)
+		printf(" %.10g", run->loss[epoch]);
+	printf("\n");
+	fflush(stdout);
+}
+
+static void
+train(Run *run, const Options *options, double peak)
+{
+	int32_t		k = run->params.factors;
+	size_t		stride = (size_t) cr_factor_stride(k);
+	size_t		size = cr_ials_workspace_size(k);
+
+	run->users.factors = allocate((size_t) run->users.csr.rows * stride * sizeof(float));
+	run->items.factors = allocate((size_t) run->items.csr.rows * stride * sizeof(float));
+	run->gram = allocate((size_t) k * stride * sizeof(float));
+	run->partial = allocate((size_t) k * k * sizeof(double));
+	run->workspace = allocate(size + ials_blas_workspace_size(k));
+	side_begin(run, &run->users, &run->users.csr, &run->items);
+	side_begin(run, &run->items, &run->items.csr, &run->users);
+	start_users(run);
+	for (int epoch = 0; epoch < options->epochs; epoch++)
+	{
+		double		penalty = half_step(run, &run->items, &run->users).penalty;
+
+		run->loss[epoch] = half_step(run, &run->users, &run->items).fit + penalty;
+	}
+	report(run, options->epochs, peak);
+	free(run->users.factors);
+	free(run->items.factors);
+	free(run->gram);
+	free(run->partial);
+	free(run->workspace);
+}
+
+/* Is word one of those in the list, which commas separate? */
+static int
+is_listed(const char *list, const char *word)
+{
+	size_t		length = strlen(word);
+
+	for (const char *at = list; at != NULL; at = strchr(at, ','))
+	{
+		at += *at == ',';
+		if (strncmp(at, word, length) == 0 && (at[length] == ',' || at[length] == '\0'))
+			return 1;
+	}
+	return 0;
+}
+
+static void
+run_levels(Run *run, const Options *options, double peak)
+{
+	for (int simd = CR_SIMD_PORTABLE; simd <= CR_SIMD_AVX512; simd++)
+	{
+		run->params.simd = (CrSimd) simd;
+		if (!cr_simd_is_available((CrSimd) simd) ||
+			!is_listed(options->levels, cr_simd_name((CrSimd) simd)))
+			continue;
+		train(run, options, peak);
+		if (run->solver == SOLVER_BLAS)
+			return;
+	}
+}
+
+static Options
+read_options(int argc, char **argv)
+{
+	Options		options = {"64,128", "portable,avx2,avx512", "cholesky,cg,blas", 2, 0, 0.05, 0.01};
+	int			option;
+
+	while ((option = getopt(argc, argv, "k:l:s:e:a:r:w")) != -1)
+	{
+		if (option == 'k')
+			options.factors = optarg;
+		else if (option == 'l')
+			options.levels = optarg;
+		else if (option == 's')
+			options.solvers = optarg;
+		else if (option == 'e')
+			options.epochs = atoi(optarg);
+		else if (option == 'a')
+			options.unobserved_weight = atof(optarg);
+		else if (option == 'r')
+			options.regularization = atof(optarg);
+		else if (option == 'w')
+			options.is_weighted = 1;
+		else
+			fail("usage: see the head of bench/kernels.c");
+	}
+	if (optind != argc || options.epochs < 1 || options.epochs > EPOCHS_MAX)
+		fail("usage: see the head of bench/kernels.c");
+	return options;
+}
+
+int
+main(int argc, char **argv)
+{
+	Options		options = read_options(argc, argv);
+	Run			run = {0};
+	double		peak;
+	const char *factors;
+
+	run.users.csr = read_events(stdin);
+	if (options.is_weighted)
+		run.users.csr.weight = random_weights(run.users.csr.start[run.users.csr.rows]);
+	run.items.csr = transpose(&run.users.csr);
+	peak = sgemm_peak();
+	printf("%" PRId64 " users, %" PRId64 " items, %" PRId64 " events%s; sgemm %.1f GFLOP/s (%s)\n",
+		   run.users.csr.rows, run.items.csr.rows, run.users.csr.start[run.users.csr.rows],
+		   options.is_weighted ? ", weighted" : "", 1e-9 * peak,
+		   openblas_get_corename());
+	for (factors = options.factors; factors != NULL; factors = strchr(factors, ','))
+	{
+		factors += *factors == ',';
+		run.params = (CrIalsParams) {atoi(factors), options.unobserved_weight,
+									 options.regularization, 1.0, CR_SIMD_PORTABLE};
+		if (run.params.factors < 1 || run.params.factors > CR_FACTORS_MAX)
+			fail("factors are 1 to 512");
+		for (int solver = 0; solver < SOLVERS; solver++)
+		{
+			run.solver = (Solver) solver;
+			if (is_listed(options.solvers, solver_names[solver]))
+				run_levels(&run, &options, peak);
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,55 @@
+/*
+ * ials_workspace.h
+ *		The parts of a participant's workspace, for the files that solve rows.
+ *
+ * One block of the caller's, carved into parts of whole cache lines.
+ */
+#ifndef CR_IALS_WORKSPACE_H
+#define CR_IALS_WORKSPACE_H
+
+#include "core/ials.h"
+#include "core/solve.h"
+
+typedef struct CrIalsWorkspace
+{
+	const CrSolveKernels *kernels;
+	int32_t		factors;
+	int32_t		dims;			/* factors, rounded up to whole vectors of the level */
+	int32_t		stride;			/* factors, rounded up to whole cache lines */
+	int32_t		ld;				/* of the matrices: stride, and a column of vectors for b */
+	int32_t		panel_rows;		/* that are accumulated together */
+	int32_t		cached_rows;	/* a row of so many events is gathered once for all steps of CG */
+	float	   *normal;			/* stride x ld: A, upper triangle; later b in column dims */
+	float	   *factored;		/* stride x ld: its factor, so that A is left for the next attempt */
+	float	   *inverse;		/* stride x CR_LANES_MAX */
+	float	   *panel;			/* cached_rows x stride: gathered events */
+	float	   *scale;			/* panel_rows: roots of their confidences */
+	float	   *right;			/* stride: the panel's part of b */
+	float	   *solution;		/* stride */
+	float	   *diagonal;		/* stride: A's, before any jitter */
+	float	   *residual;		/* stride: b - A x, of CG */
+	float	   *direction;		/* stride: p of CG; in the first pass x */
+	float	   *image;			/* stride: A p */
+	double	   *right_sum;		/* stride: b of the panels before */
+} CrIalsWorkspace;
+
+extern CrIalsWorkspace cr_ials_carve(const CrIalsParams *params, void *workspace);
+
+/* Gather "count" events into the panel from row "filled" on, and advance the state. */
+extern void cr_ials_gather(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state,
+						   int32_t count, int32_t filled);
+
+/* b of the panel joins the sum. */
+extern void cr_ials_flush_right(const CrIalsWorkspace *w);
+
+/* What begin, add and finish of a row do where half->cg_steps > 0. */
+extern void cr_ials_cg_begin(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state);
+extern int	cr_ials_cg_add(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state,
+						   int64_t max_events);
+extern CrStatus cr_ials_cg_finish(const CrIalsHalf *half, const CrIalsWorkspace *w,
+								  const CrIalsRow *state, CrIalsLoss *loss);
+
+/* Zero the upper triangle of A, whole diagonal blocks. */
+extern void cr_ials_clear_normal(const CrIalsWorkspace *w);
+
+#endif							/* CR_IALS_WORKSPACE_H */

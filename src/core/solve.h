@@ -1,0 +1,90 @@
+/*
+ * solve.h
+ *		The inner loops of least squares: gather, accumulate, factor, substitute.
+ *
+ * A system A x = b of "dims" unknowns (the factors, rounded up to whole
+ * vectors) is accumulated in the upper triangle of a row-major matrix with
+ * leading dimension ld >= dims + lanes; b rides along in column dims, so that
+ * factoring solves U'y = b on the way.  What lies left of the diagonal's block
+ * is neither read nor written.
+ *
+ * One table of functions per level of core/simd.h; who runs them picks the
+ * table.  Every function is pure: results depend on the level and the
+ * arguments, not on addresses.
+ */
+#ifndef CR_SOLVE_H
+#define CR_SOLVE_H
+
+#include <stdint.h>
+
+#include "core/simd.h"
+
+#define CR_LANES_MAX		16	/* floats of the widest vector */
+
+/* Factors of some events, called together in one panel. */
+typedef struct CrGather
+{
+	const float *fixed;			/* rows of factors, "stride" floats apart */
+	int32_t		stride;			/* also of the panel; a multiple of CR_LANES_MAX */
+	int32_t		dims;
+	const int32_t *column;		/* row of "fixed" of each event */
+	const float *weight;		/* of each event, or NULL: all 1 */
+	const float *scale;			/* of each row in the panel, or NULL: all 1 */
+	int32_t		count;			/* events */
+	int32_t		ahead;			/* column[count .. count + ahead - 1] may be prefetched, too */
+	float	   *panel;			/* count rows */
+	float	   *right;			/* dims floats: += weight * factors of each event */
+} CrGather;
+
+/* A = U'U out of place. */
+typedef struct CrFactor
+{
+	const float *matrix;		/* A, and b in column dims */
+	float	   *factor;			/* U; column dims gets y */
+	float	   *inverse;		/* dims x lanes: the transposed inverses of U's diagonal blocks */
+	int32_t		ld;
+	int32_t		dims;
+} CrFactor;
+
+/* The sum of weight * row row' over a panel's rows, as an operator. */
+typedef struct CrProduct
+{
+	const float *panel;			/* "stride" floats a row, with room for whole vectors of rows */
+	const float *weight;		/* of each row, or NULL: all 1 */
+	int32_t		rows;
+	int32_t		stride;
+	int32_t		dims;
+} CrProduct;
+
+typedef struct CrSolveKernels
+{
+	int32_t		lanes;
+
+	void		(*gather) (const CrGather *gather);
+
+	/* Upper triangle of a += panel' panel, for "rows" rows of "stride" floats. */
+	void		(*accumulate) (float *a, int32_t ld, const float *panel, int32_t stride,
+							   int32_t rows, int32_t dims);
+
+	/* 0 if A is not positive definite: then nothing is known of the factor. */
+	int			(*factor) (const CrFactor *factor);
+
+	/* Solve U x = y, which lies in column dims. */
+	void		(*substitute) (const CrFactor *factor, float *x);
+
+	/* to += matrix * x, for a full symmetric matrix of "rows" rows of "stride" floats. */
+	void		(*multiply) (const float *matrix, int32_t stride, int32_t rows, int32_t dims,
+							 const float *x, float *to);
+
+	/* to += sum over the panel's rows of weight * (row . x) * row */
+	void		(*project) (const CrProduct *product, const float *x, float *to);
+} CrSolveKernels;
+
+extern const CrSolveKernels *cr_solve_kernels(CrSimd simd);
+
+/* The tables of the levels; one without functions where the compiler has no such level. */
+extern const CrSolveKernels cr_solve_portable;
+extern const CrSolveKernels cr_solve_avx2;
+extern const CrSolveKernels cr_solve_avx512;
+
+#endif							/* CR_SOLVE_H */

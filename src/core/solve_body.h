@@ -1,0 +1,459 @@
+/*
+ * solve_body.h
+ *		The inner loops of least squares, for the vector width of the including file.
+ *
+ * All work on the upper triangle goes through tiles of C vectors by R rows
+ * that stay in registers while a panel's rows stream by.  The factorisation
+ * is left-looking: a strip of rows is updated by all strips above it in one
+ * pass of the same tiles, then its diagonal block is factored in registers,
+ * and the rest of the strip multiplied by the block's inverse.
+ *
+ * The including file names its table: SOLVE_TABLE.
+ */
+#include <math.h>
+
+#include "core/simd_vector.h"
+#include "core/solve.h"
+
+#define PREFETCH_EVENTS		16	/* how far ahead factors are called into the cache */
+#define PREFETCH_FLOATS		128 /* of each; the hardware finds the rest by itself */
+#define CHUNK				8	/* vectors of a row that are handled at a time */
+
+#if CR_LANES == 4
+/* BLAS finds wider vectors at run time: worth a call from this size on. */
+#include <cblas.h>
+#define BLAS_DIMS_MIN		32
+#define BLAS_ROWS_MIN		16
+#endif
+
+/* to = from +- panel' panel, where tiles say which part. */
+typedef struct Update
+{
+	const float *from;
+	float	   *to;
+	int32_t		ld;				/* of both */
+	const float *panel;
+	int32_t		stride;
+	int32_t		rows;
+} Update;
+
+#define DEFINE_TILE(R, C) \
+CR_INLINE void \
+tile_##R##x##C(const Update *update, int32_t i, int32_t j, const int subtract) \
+{ \
+	size_t		corner = (size_t) i * update->ld + j; \
+	const float *from = update->from + corner; \
+	float	   *to = update->to + corner; \
+	const float *left = update->panel + i; \
+	const float *right = update->panel + j; \
+	CrVector	sum[R][C]; \
+\
+	CR_UNROLL(16) \
+	for (int r = 0; r < R; r++) \
+		CR_UNROLL(4) \
+		for (int c = 0; c < C; c++) \
+			sum[r][c] = v_load(from + (size_t) r * update->ld + c * CR_LANES); \
+	for (int32_t p = 0; p < update->rows; p++) \
+	{ \
+		CrVector	b[C]; \
+\
+		CR_UNROLL(4) \
+		for (int c = 0; c < C; c++) \
+			b[c] = v_load(right + c * CR_LANES); \
+		CR_UNROLL(16) \
+		for (int r = 0; r < R; r++) \
+		{ \
+			CrVector	a = v_set(left[r]); \
+\
+			CR_UNROLL(4) \
+			for (int c = 0; c < C; c++) \
+				sum[r][c] = subtract ? v_fnma(a, b[c], sum[r][c]) : v_fma(a, b[c], sum[r][c]); \
+		} \
+		left += update->stride; \
+		right += update->stride; \
+	} \
+	CR_UNROLL(16) \
+	for (int r = 0; r < R; r++) \
+		CR_UNROLL(4) \
+		for (int c = 0; c < C; c++) \
+			v_store(to + (size_t) r * update->ld + c * CR_LANES, sum[r][c]); \
+}
+
+/* A strip is CR_LANES rows high; tiles leave registers for C vectors and a broadcast. */
+#if CR_LANES == 16
+DEFINE_TILE(4, 4)
+DEFINE_TILE(8, 3)
+DEFINE_TILE(8, 2)
+DEFINE_TILE(16, 1)
+
+CR_INLINE void
+update_strip(const Update *update, int32_t i, int32_t end, const int subtract)
+{
+	for (int32_t j = i; j < end;)
+	{
+		int32_t		left = (end - j) / CR_LANES;
+
+		if (left == 4)
+		{
+			for (int r = 0; r < CR_LANES; r += 4)
+				tile_4x4(update, i + r, j, subtract);
+			j += 4 * CR_LANES;
+		}
+		else if (left >= 3)
+		{
+			tile_8x3(update, i, j, subtract);
+			tile_8x3(update, i + 8, j, subtract);
+			j += 3 * CR_LANES;
+		}
+		else if (left == 2)
+		{
+			tile_8x2(update, i, j, subtract);
+			tile_8x2(update, i + 8, j, subtract);
+			j += 2 * CR_LANES;
+		}
+		else
+		{
+			tile_16x1(update, i, j, subtract);
+			j += CR_LANES;
+		}
+	}
+}
+#elif CR_LANES == 8
+DEFINE_TILE(4, 3)
+DEFINE_TILE(4, 2)
+DEFINE_TILE(8, 1)
+
+CR_INLINE void
+update_strip(const Update *update, int32_t i, int32_t end, const int subtract)
+{
+	for (int32_t j = i; j < end;)
+	{
+		int32_t		left = (end - j) / CR_LANES;
+
+		if (left == 3 || left >= 5)
+		{
+			tile_4x3(update, i, j, subtract);
+			tile_4x3(update, i + 4, j, subtract);
+			j += 3 * CR_LANES;
+		}
+		else if (left >= 2)
+		{
+			tile_4x2(update, i, j, subtract);
+			tile_4x2(update, i + 4, j, subtract);
+			j += 2 * CR_LANES;
+		}
+		else
+		{
+			tile_8x1(update, i, j, subtract);
+			j += CR_LANES;
+		}
+	}
+}
+#else
+DEFINE_TILE(4, 2)
+DEFINE_TILE(4, 1)
+
+CR_INLINE void
+update_strip(const Update *update, int32_t i, int32_t end, const int subtract)
+{
+	int32_t		j = i;
+
+	for (; j + 2 * CR_LANES <= end; j += 2 * CR_LANES)
+		tile_4x2(update, i, j, subtract);
+	if (j < end)
+		tile_4x1(update, i, j, subtract);
+}
+#endif
+
+static void
+accumulate(float *a, int32_t ld, const float *panel, int32_t stride, int32_t rows, int32_t dims)
+{
+	Update		update = {a, a, ld, panel, stride, rows};
+
+#if CR_LANES == 4
+	if (dims >= BLAS_DIMS_MIN && rows >= BLAS_ROWS_MIN)
+	{
+		cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, dims, rows, 1.0f, panel, stride, 1.0f,
+					a, ld);
+		return;
+	}
+#endif
+	for (int32_t i = 0; i < dims; i += CR_LANES)
+		update_strip(&update, i, dims, 0);
+}
+
+/* action(first float, number of vectors known when compiling) for all of a row of "dims" floats. */
+#define BY_CHUNKS(dims, action) \
+do { \
+	int32_t		first_ = 0; \
+\
+	for (; (dims) - first_ >= CHUNK * CR_LANES; first_ += CHUNK * CR_LANES) \
+		action(first_, CHUNK); \
+	switch (((dims) - first_) / CR_LANES) \
+	{ \
+		case 1: action(first_, 1); break; \
+		case 2: action(first_, 2); break; \
+		case 3: action(first_, 3); break; \
+		case 4: action(first_, 4); break; \
+		case 5: action(first_, 5); break; \
+		case 6: action(first_, 6); break; \
+		case 7: action(first_, 7); break; \
+		default: break; \
+	} \
+} while (0)
+
+/* "vectors" vectors of every event from float "first" on. */
+CR_INLINE void
+gather_columns(const CrGather *gather, int32_t first, const int vectors)
+{
+	const float *fixed = gather->fixed + first;
+	float	   *panel = gather->panel + first;
+	CrVector	right[CHUNK];
+	int32_t		known = gather->count + gather->ahead;
+	int32_t		lines = first > 0 ? 0 :
+		gather->dims < PREFETCH_FLOATS ? gather->dims : PREFETCH_FLOATS;
+
+	CR_UNROLL(8)
+	for (int v = 0; v < vectors; v++)
+		right[v] = v_load(gather->right + first + v * CR_LANES);
+	for (int32_t e = 0; e < gather->count; e++, panel += gather->stride)
+	{
+		const float *y = fixed + (size_t) gather->column[e] * gather->stride;
+		CrVector	weight = v_set(gather->weight == NULL ? 1.0f : gather->weight[e]);
+		CrVector	scale = v_set(gather->scale == NULL ? 1.0f : gather->scale[e]);
+
+		if (e + PREFETCH_EVENTS < known)
+		{
+			const float *next = gather->fixed +
+				(size_t) gather->column[e + PREFETCH_EVENTS] * gather->stride;
+
+			for (int32_t line = 0; line < lines; line += 16)
+				CR_PREFETCH(next + line);
+		}
+		CR_UNROLL(8)
+		for (int v = 0; v < vectors; v++)
+		{
+			CrVector	value = v_load(y + v * CR_LANES);
+
+			right[v] = v_fma(weight, value, right[v]);
+			v_store(panel + v * CR_LANES, value * scale);
+		}
+	}
+	CR_UNROLL(8)
+	for (int v = 0; v < vectors; v++)
+		v_store(gather->right + first + v * CR_LANES, right[v]);
+}
+
+#define GATHER_COLUMNS(first, vectors)	gather_columns(gather, first, vectors)
+
+static void
+gather(const CrGather *gather)
+{
+	BY_CHUNKS(gather->dims, GATHER_COLUMNS);
+}
+
+/*
+ * Factor the block in place; below its diagonal rubbish is left.  inverse gets
+ * the block's transposed inverse, lower triangular with zeros above.
+ */
+CR_INLINE int
+factor_block(float *block, int32_t ld, float *inverse)
+{
+	CrVector	row[CR_LANES];
+	CrVector	solved[CR_LANES];
+	float		reciprocal[CR_LANES];
+	float		one[CR_LANES] = {0};
+
+	CR_UNROLL(16)
+	for (int i = 0; i < CR_LANES; i++)
+		row[i] = v_load(block + (size_t) i * ld);
+	CR_UNROLL(16)
+	for (int j = 0; j < CR_LANES; j++)
+	{
+		float		pivot = row[j][j];
+
+		if (!(pivot > 0.0f))
+			return 0;			/* NaN, too */
+		reciprocal[j] = 1.0f / sqrtf(pivot);
+		row[j] = row[j] * v_set(reciprocal[j]);
+		CR_UNROLL(16)
+		for (int i = j + 1; i < CR_LANES; i++)
+			row[i] = v_fnma(v_lane(row[j], i), row[j], row[i]);
+	}
+	CR_UNROLL(16)
+	for (int i = 0; i < CR_LANES; i++)
+		v_store(block + (size_t) i * ld, row[i]);
+	CR_UNROLL(16)
+	for (int i = 0; i < CR_LANES; i++)
+	{
+		one[i] = 1.0f;
+		solved[i] = v_load(one);
+		one[i] = 0.0f;
+		CR_UNROLL(16)
+		for (int j = 0; j < i; j++)
+			solved[i] = v_fnma(v_set(block[(size_t) j * ld + i]), solved[j], solved[i]);
+		solved[i] = solved[i] * v_set(reciprocal[i]);
+		v_store(inverse + i * CR_LANES, solved[i]);
+	}
+	return 1;
+}
+
+/* One vector of columns right of the diagonal block: multiply by its transposed inverse. */
+CR_INLINE void
+solve_columns(float *columns, int32_t ld, const float *inverse)
+{
+	CrVector	row[CR_LANES];
+
+	CR_UNROLL(16)
+	for (int i = 0; i < CR_LANES; i++)
+		row[i] = v_load(columns + (size_t) i * ld);
+	CR_UNROLL(16)
+	for (int i = CR_LANES - 1; i >= 0; i--)
+	{
+		row[i] = row[i] * v_set(inverse[i * CR_LANES + i]);
+		CR_UNROLL(16)
+		for (int j = 0; j < i; j++)
+			row[i] = v_fma(v_set(inverse[i * CR_LANES + j]), row[j], row[i]);
+		v_store(columns + (size_t) i * ld, row[i]);
+	}
+}
+
+static int
+factor(const CrFactor *f)
+{
+	Update		update = {f->matrix, f->factor, f->ld, f->factor, f->ld, 0};
+
+	for (int32_t strip = 0; strip < f->dims; strip += CR_LANES)
+	{
+		float	   *rows = f->factor + (size_t) strip * f->ld;
+		float	   *inverse = f->inverse + (size_t) strip * CR_LANES;
+
+		update.rows = strip;
+		update_strip(&update, strip, f->dims + CR_LANES, 1);
+		if (!factor_block(rows + strip, f->ld, inverse))
+			return 0;
+		for (int32_t c = strip + CR_LANES; c <= f->dims; c += CR_LANES)
+			solve_columns(rows + c, f->ld, inverse);
+	}
+	return 1;
+}
+
+/* Strips from the last to the first: x = inverse of the block * (y - what is right of it * x). */
+static void
+substitute(const CrFactor *f, float *x)
+{
+	for (int32_t strip = f->dims - CR_LANES; strip >= 0; strip -= CR_LANES)
+	{
+		const float *inverse = f->inverse + (size_t) strip * CR_LANES;
+		CrVector	rest[CR_LANES];
+		CrVector	even = v_set(0.0f);
+		CrVector	odd = v_set(0.0f);
+		float		sums[CR_LANES];
+
+		CR_UNROLL(16)
+		for (int i = 0; i < CR_LANES; i++)
+			rest[i] = v_set(0.0f);
+		for (int32_t c = strip + CR_LANES; c < f->dims; c += CR_LANES)
+		{
+			const float *column = f->factor + (size_t) strip * f->ld + c;
+			CrVector	known = v_load(x + c);
+
+			CR_UNROLL(16)
+			for (int i = 0; i < CR_LANES; i++)
+				rest[i] = v_fma(v_load(column + (size_t) i * f->ld), known, rest[i]);
+		}
+		v_store(sums, v_sums(rest));
+		CR_UNROLL(16)
+		for (int i = 0; i < CR_LANES; i += 2)
+		{
+			const float *y = f->factor + (size_t) (strip + i) * f->ld + f->dims;
+
+			even = v_fma(v_set(y[0] - sums[i]), v_load(inverse + i * CR_LANES), even);
+			odd = v_fma(v_set(y[f->ld] - sums[i + 1]), v_load(inverse + (i + 1) * CR_LANES), odd);
+		}
+		v_store(x + strip, even + odd);
+	}
+}
+
+/* (row . x) of CR_LANES rows. */
+CR_INLINE CrVector
+row_scores(const float *rows, int32_t stride, int32_t dims, const float *x)
+{
+	CrVector	score[CR_LANES];
+
+	CR_UNROLL(16)
+	for (int r = 0; r < CR_LANES; r++)
+		score[r] = v_set(0.0f);
+	for (int32_t d = 0; d < dims; d += CR_LANES)
+	{
+		CrVector	part = v_load(x + d);
+
+		CR_UNROLL(16)
+		for (int r = 0; r < CR_LANES; r++)
+			score[r] = v_fma(v_load(rows + (size_t) r * stride + d), part, score[r]);
+	}
+	return v_sums(score);
+}
+
+/* to += sum over "count" rows of factor * row, "vectors" vectors from float "first" on. */
+CR_INLINE void
+add_rows(const float *rows, int32_t stride, int32_t count, const float *factor, float *to,
+		 const int vectors)
+{
+	CrVector	sum[CHUNK];
+
+	CR_UNROLL(8)
+	for (int v = 0; v < vectors; v++)
+		sum[v] = v_load(to + v * CR_LANES);
+	for (int32_t r = 0; r < count; r++)
+	{
+		CrVector	f = v_set(factor[r]);
+
+		CR_UNROLL(8)
+		for (int v = 0; v < vectors; v++)
+			sum[v] = v_fma(f, v_load(rows + (size_t) r * stride + v * CR_LANES), sum[v]);
+	}
+	CR_UNROLL(8)
+	for (int v = 0; v < vectors; v++)
+		v_store(to + v * CR_LANES, sum[v]);
+}
+
+#define ADD_MATRIX(first, vectors) \
+	add_rows(matrix + (first), stride, rows, x, to + (first), vectors)
+
+static void
+multiply(const float *matrix, int32_t stride, int32_t rows, int32_t dims, const float *x,
+		 float *to)
+{
+	BY_CHUNKS(dims, ADD_MATRIX);
+}
+
+#define ADD_PANEL(first, vectors) \
+	add_rows(rows + (first), product->stride, count, factor, to + (first), vectors)
+
+static void
+project(const CrProduct *product, const float *x, float *to)
+{
+	for (int32_t row = 0; row < product->rows; row += CR_LANES)
+	{
+		const float *rows = product->panel + (size_t) row * product->stride;
+		int32_t		left = product->rows - row;
+		int32_t		count = left < CR_LANES ? left : CR_LANES;
+		float		factor[CR_LANES];
+
+		v_store(factor, row_scores(rows, product->stride, product->dims, x));
+		for (int32_t r = 0; product->weight != NULL && r < count; r++)
+			factor[r] *= product->weight[row + r];
+		BY_CHUNKS(product->dims, ADD_PANEL);
+	}
+}
+
+const CrSolveKernels SOLVE_TABLE = {
+	.lanes = CR_LANES,
+	.gather = gather,
+	.accumulate = accumulate,
+	.factor = factor,
+	.substitute = substitute,
+	.multiply = multiply,
+	.project = project
+};
