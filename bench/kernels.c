@@ -227,8 +227,9 @@ static void
 side_begin(Run *run, Side *side, const CrCsr *csr, const Side *other)
 {
 	side->cpu = 0;
-	side->half = (CrIalsHalf) {&run->params, csr, other->factors, run->gram, side->factors,
-	run->solver == SOLVER_CG ? CG_STEPS : 0};
+	side->half = (CrIalsHalf) {.params = &run->params, .interactions = csr,
+	.fixed = other->factors, .gram = run->gram, .solved = side->factors,
+	.cg_steps = run->solver == SOLVER_CG ? CG_STEPS : 0};
 }
 
 static void

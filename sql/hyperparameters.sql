@@ -75,7 +75,7 @@ SELECT commrec.check_hyperparameters('ials', 'null');
 SELECT commrec.check_hyperparameters('ials', '8');
 
 -- algorithms
-SELECT commrec.check_hyperparameters('als', '{}');
+SELECT commrec.check_hyperparameters('svd', '{}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT commrec.check_hyperparameters(NULL, '{}');
 \echo :LAST_ERROR_SQLSTATE

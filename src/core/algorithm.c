@@ -83,12 +83,69 @@ static const CrParameter ials_parameters[] = {
 	}
 };
 
+static const CrParameter als_parameters[] = {
+	{
+		.name = "factors", .type = CR_PARAMETER_INTEGER, .low = 1,
+		.high = CR_FACTORS_MAX - CR_EXPLICIT_DIMS, .preset = 64, .offset = IALS(factors),
+		.meaning = "number of dimensions of an embedding, beside the biases"
+	},
+	{
+		.name = "epochs", .type = CR_PARAMETER_INTEGER, .low = 1, .high = 1000,
+		.preset = 16, .offset = IALS(epochs),
+		.meaning = "number of passes over all users and all items"
+	},
+	{
+		.name = "regularization", .type = CR_PARAMETER_NUMBER, .low = 0, .high = 1e6,
+		.low_excluded = 1, .preset = 0.1, .offset = IALS(regularization),
+		.meaning = "strength of the penalty on large embeddings and biases"
+	},
+	{
+		.name = "regularization_exponent", .type = CR_PARAMETER_NUMBER, .low = 0, .high = 2,
+		.preset = 1, .offset = IALS(regularization_exponent),
+		.meaning = "how the penalty grows with the number of an entity's ratings; 0: not at all"
+	},
+	{
+		.name = "popularity_half_life", .type = CR_PARAMETER_NUMBER, .low = 0, .high = INFINITY,
+		.low_excluded = 1, .preset = INFINITY, .offset = IALS(popularity_half_life),
+		.meaning = "days after which an event counts half towards popularity; infinity: no ageing"
+	},
+	{
+		.name = "min_item_users", .type = CR_PARAMETER_INTEGER, .low = 1, .high = 1e9,
+		.preset = 1, .offset = IALS(min_item_users),
+		.meaning = "items rated by fewer users are left out"
+	},
+	{
+		.name = "min_user_items", .type = CR_PARAMETER_INTEGER, .low = 1, .high = 1e9,
+		.preset = 1, .offset = IALS(min_user_items),
+		.meaning = "users who rated fewer items are left out"
+	},
+	{
+		.name = "seed", .type = CR_PARAMETER_INTEGER, .low = 0, .high = INT32_MAX,
+		.preset = 42, .offset = IALS(seed),
+		.meaning = "start of the random numbers; the same seed gives the same model"
+	}
+};
+
+/* What does nothing where an algorithm does not have it. */
+static const CrIalsHyperparameters without = {
+	.regularization_exponent = 1, .alpha = 1, .half_life = INFINITY,
+	.popularity_half_life = INFINITY, .min_item_users = 1, .min_user_items = 1,
+	.solver = CR_SOLVER_CHOLESKY
+};
+
 static const CrAlgorithm algorithms[] = {
 	{
 		.name = "ials",
 		.meaning = "implicit alternating least squares with frequency-scaled regularization",
 		.parameters = ials_parameters,
 		.parameter_count = LENGTH(ials_parameters)
+	},
+	{
+		.name = "als",
+		.meaning = "alternating least squares of ratings with biases and weighted regularization",
+		.is_explicit = 1,
+		.parameters = als_parameters,
+		.parameter_count = LENGTH(als_parameters)
 	}
 };
 
@@ -123,6 +180,7 @@ cr_parameter_find(const CrAlgorithm *algorithm, const char *name)
 void
 cr_parameters_preset(const CrAlgorithm *algorithm, void *parameters)
 {
+	memcpy(parameters, &without, sizeof(without));
 	for (int i = 0; i < algorithm->parameter_count; i++)
 	{
 		const CrParameter *parameter = &algorithm->parameters[i];

@@ -47,11 +47,15 @@ typedef struct CrAlgorithm
 {
 	const char *name;
 	const char *meaning;
+	int			is_explicit;	/* learns ratings instead of preferences */
 	const CrParameter *parameters;
 	int			parameter_count;
 } CrAlgorithm;
 
-/* Hyperparameters of "ials"; a NaN stands for "not given, choose from the data". */
+/* Biases and constants that explicit models have beside their factors. */
+#define CR_EXPLICIT_DIMS	2
+
+/* Hyperparameters of all algorithms; a NaN stands for "not given, choose from the data". */
 typedef struct CrIalsHyperparameters
 {
 	double		factors;
@@ -78,7 +82,10 @@ extern const CrAlgorithm *cr_algorithm_at(int i);
 /* NULL if the algorithm has no such hyperparameter. */
 extern const CrParameter *cr_parameter_find(const CrAlgorithm *algorithm, const char *name);
 
-/* Write every default (NaN for those chosen from the data) into the parameter struct. */
+/*
+ * Write every default (NaN for those chosen from the data) into the parameter
+ * struct; what the algorithm does not have gets a value that does nothing.
+ */
 extern void cr_parameters_preset(const CrAlgorithm *algorithm, void *parameters);
 
 /* 1 if value is finite (or +infinity where "high" is), in range and, for integers, whole. */

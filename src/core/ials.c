@@ -26,7 +26,8 @@
 typedef struct PartHeader
 {
 	double		weight_sum;
-	double		padding[7];		/* to 64 bytes */
+	double		square;
+	double		padding[6];		/* to 64 bytes */
 } PartHeader;
 
 static int32_t
@@ -185,6 +186,16 @@ take_weights(const float *weight, int32_t count, float *root)
 	return sum;
 }
 
+static double
+sum_squares(const float *target, int32_t count)
+{
+	double		sum = 0.0;
+
+	for (int32_t i = 0; i < count; i++)
+		sum += (double) target[i] * target[i];
+	return sum;
+}
+
 void
 cr_ials_gather(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, int32_t count,
 			   int32_t filled)
@@ -205,6 +216,12 @@ cr_ials_gather(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *stat
 	events.right = w->right;
 	if (csr->weight == NULL)
 		state->weight_sum += count;
+	else if (half->is_explicit)
+	{
+		events.weight = csr->weight + state->next;
+		state->weight_sum += count;
+		state->square += sum_squares(events.weight, count);
+	}
 	else
 	{
 		events.weight = csr->weight + state->next;
@@ -282,6 +299,7 @@ cr_ials_part_save(const CrIalsHalf *half, const CrIalsRow *state, void *part, vo
 	float	   *normal = (float *) (right + w.stride);
 
 	header->weight_sum = state->weight_sum;
+	header->square = state->square;
 	memcpy(right, w.right_sum, (size_t) w.stride * sizeof(double));
 	for (int32_t i = 0; i < w.factors; i++)
 	{
@@ -300,6 +318,7 @@ join_part(const CrIalsWorkspace *w, CrIalsRow *state, const void *part)
 	const float *normal = (const float *) (right + w->stride);
 
 	state->weight_sum += header->weight_sum;
+	state->square += header->square;
 	for (int32_t i = 0; i < w->stride; i++)
 		w->right_sum[i] += right[i];
 	for (int32_t i = 0; i < w->factors; i++)
@@ -325,11 +344,12 @@ cr_ials_row_join(const CrIalsHalf *half, int64_t row, const void *parts, int32_t
 }
 
 /*
- * Add the regularisation to the diagonal, 1 where a row only fills up a
- * vector, and put b into its column.  Returns the mean diagonal.
+ * Add the regularisation to the diagonal, but not to the constant coordinate
+ * (-1: none), put 1 where a row only fills up a vector, and b into its column.
+ * Returns the mean diagonal.
  */
 static double
-complete_system(const CrIalsWorkspace *w, double regularization)
+complete_system(const CrIalsWorkspace *w, double regularization, int32_t constant)
 {
 	double		sum = 0.0;
 
@@ -337,13 +357,74 @@ complete_system(const CrIalsWorkspace *w, double regularization)
 	{
 		float	   *row = w->normal + (size_t) i * w->ld;
 
-		w->diagonal[i] = i < w->factors ? (float) (row[i] + regularization) : 1.0f;
+		w->diagonal[i] = i == constant ? row[i] :
+			i < w->factors ? (float) (row[i] + regularization) : 1.0f;
 		row[i] = w->diagonal[i];
 		sum += i < w->factors ? w->diagonal[i] : 0.0f;
 		memset(row + w->dims, 0, CR_LANES_MAX * sizeof(float));
 		row[w->dims] = (float) w->right_sum[i];
 	}
 	return sum / w->factors;
+}
+
+/* x.b and x.x; four sums each, so that additions need not wait for each other. */
+static void
+sum_products(const float *x, const double *b, int32_t stride, double *x_dot_b, double *x_dot_x)
+{
+	double		with_b[4] = {0};
+	double		with_x[4] = {0};
+
+	for (int32_t i = 0; i < stride; i += 4)
+	{
+		for (int lane = 0; lane < 4; lane++)
+		{
+			with_b[lane] += x[i + lane] * b[i + lane];
+			with_x[lane] += (double) x[i + lane] * x[i + lane];
+		}
+	}
+	*x_dot_b = (with_b[0] + with_b[1]) + (with_b[2] + with_b[3]);
+	*x_dot_x = (with_x[0] + with_x[1]) + (with_x[2] + with_x[3]);
+}
+
+/*
+ * Let coordinate c of the solution be 1: what it adds to the other equations
+ * goes to their right sides.  Its own equation, whose coefficients w->residual
+ * keeps, becomes x_c = 1.
+ */
+static void
+fix_coordinate(const CrIalsWorkspace *w, int32_t c)
+{
+	for (int32_t i = 0; i < w->dims; i++)
+	{
+		float	   *row = w->normal + (size_t) i * w->ld;
+		float	   *coefficient = i <= c ? row + c : w->normal + (size_t) c * w->ld + i;
+
+		w->residual[i] = *coefficient;
+		row[w->dims] -= *coefficient;
+		*coefficient = 0.0f;
+	}
+	w->normal[(size_t) c * w->ld + c] = 1.0f;
+	w->normal[(size_t) c * w->ld + w->dims] = 1.0f;
+	w->diagonal[c] = 1.0f;
+}
+
+/*
+ * The terms of the loss: those of the constant coordinate are no part of the
+ * penalty, and its equation does not hold at the solution.
+ */
+static void
+add_explicit_loss(const CrIalsHalf *half, const CrIalsWorkspace *w, const CrIalsRow *state,
+				  double regularization, CrIalsLoss *loss)
+{
+	double		excess = w->right_sum[half->constant];
+	double		x_dot_b;
+	double		x_dot_x;
+
+	for (int32_t i = 0; i < w->factors; i++)
+		excess -= (double) w->residual[i] * w->solution[i];
+	sum_products(w->solution, w->right_sum, w->stride, &x_dot_b, &x_dot_x);
+	loss->fit += state->square - x_dot_b - excess;
+	loss->penalty += regularization * (x_dot_x - 1.0);
 }
 
 /* Solve (A + jitter*I) x = b into w->solution, leaving A alone but for its diagonal. */
@@ -377,25 +458,6 @@ solve_with_jitter(const CrIalsWorkspace *w, double mean_diagonal)
 	return status;
 }
 
-/* x.b and x.x; four sums each, so that additions need not wait for each other. */
-static void
-sum_products(const float *x, const double *b, int32_t stride, double *x_dot_b, double *x_dot_x)
-{
-	double		with_b[4] = {0};
-	double		with_x[4] = {0};
-
-	for (int32_t i = 0; i < stride; i += 4)
-	{
-		for (int lane = 0; lane < 4; lane++)
-		{
-			with_b[lane] += x[i + lane] * b[i + lane];
-			with_x[lane] += (double) x[i + lane] * x[i + lane];
-		}
-	}
-	*x_dot_b = (with_b[0] + with_b[1]) + (with_b[2] + with_b[3]);
-	*x_dot_x = (with_x[0] + with_x[1]) + (with_x[2] + with_x[3]);
-}
-
 /* On failure neither the row nor the loss is touched. */
 CrStatus
 cr_ials_row_finish(const CrIalsHalf *half, CrIalsRow *state, CrIalsLoss *loss, void *workspace)
@@ -404,6 +466,7 @@ cr_ials_row_finish(const CrIalsHalf *half, CrIalsRow *state, CrIalsLoss *loss, v
 	const CrCsr *csr = half->interactions;
 	float	   *x = half->solved + (size_t) state->row * w.stride;
 	double		regularization;
+	double		mean_diagonal;
 	double		x_dot_b;
 	double		x_dot_x;
 	CrStatus	status;
@@ -419,12 +482,20 @@ cr_ials_row_finish(const CrIalsHalf *half, CrIalsRow *state, CrIalsLoss *loss, v
 	if (half->cg_steps > 0)
 		return cr_ials_cg_finish(half, &w, state, loss);
 	regularization = cr_ials_row_regularization(half->params, state->weight_sum, csr->columns);
-	status = solve_with_jitter(&w, complete_system(&w, regularization));
+	mean_diagonal = complete_system(&w, regularization, half->is_explicit ? half->constant : -1);
+	if (half->is_explicit)
+		fix_coordinate(&w, half->constant);
+	status = solve_with_jitter(&w, mean_diagonal);
 	if (status != CR_OK)
 		return status;
 
-	memset(x, 0, (size_t) w.stride * sizeof(float));
-	memcpy(x, w.solution, (size_t) w.factors * sizeof(float));
+	memset(w.solution + w.factors, 0, (size_t) (w.stride - w.factors) * sizeof(float));
+	memcpy(x, w.solution, (size_t) w.stride * sizeof(float));
+	if (half->is_explicit)
+	{
+		add_explicit_loss(half, &w, state, regularization, loss);
+		return CR_OK;
+	}
 	sum_products(x, w.right_sum, w.stride, &x_dot_b, &x_dot_x);
 	loss->fit += state->weight_sum - x_dot_b;
 	loss->penalty += regularization * x_dot_x;

@@ -53,7 +53,22 @@ typedef struct CrIalsHalf
 	float	   *solved;			/* interactions->rows rows of factors, overwritten */
 	int			cg_steps;		/* 0: solve exactly; else improve "solved" by so many steps of
 								 * conjugate gradients (Takacs, Pilaszy & Tikk 2011) */
+	int			is_explicit;	/* see below; cg_steps is 0 then */
+	int32_t		constant;		/* of explicit rows: the coordinate that stays 1 */
 } CrIalsHalf;
+
+/*
+ * Explicit feedback takes the same road (Zhou et al. 2008, "Large-scale parallel
+ * collaborative filtering for the Netflix Prize"):
+ *
+ *	L = sum over observed (u,i) of (t_ui - w_u.h_i)^2
+ *	  + lambda * [ sum_u n_u^nu |w_u|^2 + sum_i n_i^nu |h_i|^2 ]
+ *
+ * with the targets t in the place of the weights, of either sign, a0 = 0 and
+ * n the number of events.  A user's last but one coordinate is its bias where
+ * the items have 1, and the last is 1 where the items have theirs, so that the
+ * biases are part of w.h; the constants are neither solved nor penalised.
+ */
 
 /*
  * The state of one row, or of a part of it, between slices.  A heavy row costs
@@ -68,7 +83,7 @@ typedef struct CrIalsRow
 	int64_t		end;			/* one past the last event */
 	double		weight_sum;		/* C_u of the events accumulated so far */
 	int			pass;			/* of CG over the events; 0 finds the residual */
-	double		square;			/* |residual|^2 */
+	double		square;			/* |residual|^2 of CG; explicit rows: sum of the squared targets */
 } CrIalsRow;
 
 /* What solving rows adds to the loss, in double. */

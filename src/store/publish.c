@@ -301,7 +301,7 @@ FillVersionRow(int32 number, const PublishVersion *version, const PublishFactors
 	SetColumn(types, values, 14, BOOLOID, BoolGetDatum(version->row_security));
 	SetColumn(types, values, 15, JSONBOID, JsonbPGetDatum(version->metrics));
 	SetColumn(types, values, 16, INT4OID, Int32GetDatum(factors->dims));
-	SetColumn(types, values, 17, INT4OID, Int32GetDatum(factors->dims == 0 ? 0 : factors->factors));
+	SetColumn(types, values, 17, INT4OID, Int32GetDatum(factors->dims == 0 ? 0 : factors->learned));
 	SetColumn(types, values, 18, BOOLOID, BoolGetDatum(version->deploy));
 }
 

@@ -22,6 +22,7 @@ typedef struct PublishFactors
 	int32		dims;			/* of the published embeddings: factors, plus 1 with a popularity
 								 * coordinate; 0 if nothing could be learned */
 	int32		factors;		/* dims of the trained factors */
+	int32		learned;		/* the first of them that say what an entity is like; the rest are biases */
 	int32		stride;			/* floats between rows of user_factors and item_factors */
 	const float *user_factors;	/* users rows */
 	const float *item_factors;	/* items rows */

@@ -22,6 +22,7 @@
 #include "train/engine_shared.h"
 
 #define BLOCK_ALIGNMENT		64
+#define POLL_ROWS			65536
 
 /* Training ends when an epoch improves the loss by less than this fraction. */
 #define LOSS_TOLERANCE		1e-5
@@ -87,6 +88,7 @@ fill_shared(EngineShared *shared, const EngineParams *params, const EngineLayout
 	memset(shared, 0, sizeof(EngineShared));
 	shared->layout = *layout;
 	shared->ials = params->ials;
+	shared->is_explicit = params->is_explicit;
 	shared->cg_steps = params->cg_steps;
 	shared->epochs = params->epochs;
 	shared->last_epoch = params->epochs - 1;
@@ -155,11 +157,47 @@ epoch_cpu_seconds(const EngineView *view)
 	return seconds;
 }
 
+static void
+sum_squared_ratings(EngineView *view)
+{
+	const EngineSide *users = &view->side[SIDE_USERS];
+	int64		pairs = users->start[users->layout->rows];
+	double		sum = 0;
+
+	for (int64 i = 0; i < pairs; i++)
+	{
+		if (i % POLL_ROWS == 0)
+			CHECK_FOR_INTERRUPTS();
+		sum += (double) users->weight[i] * users->weight[i];
+	}
+	view->shared->weight_sum = sum;
+}
+
 void
 EnginePrepare(Engine *engine)
 {
 	EngineTranspose(&engine->view);
 	EngineFindHeavy(&engine->view);
+	if (engine->params.is_explicit)
+		sum_squared_ratings(&engine->view);
+}
+
+/* Items: the constant for the users' biases, and the mean beside their own, rated or not. */
+static void
+finish_explicit(EngineView *view, double mean)
+{
+	EngineSide *items = &view->side[SIDE_ITEMS];
+	int32		bias = view->shared->ials.factors - 1;
+
+	for (int64 item = 0; item < items->layout->rows; item++)
+	{
+		float	   *factors = items->factors + (Size) item * view->stride;
+
+		if (item % POLL_ROWS == 0)
+			CHECK_FOR_INTERRUPTS();
+		factors[bias - 1] = 1;
+		factors[bias] = (float) (factors[bias] + mean);
+	}
 }
 
 void
@@ -181,6 +219,8 @@ EngineRun(Engine *engine, Progress *progress, EngineResult *result)
 		CostsAddWorkers(progress->costs, (double) pg_atomic_read_u64(&shared->worker_cpu) / 1e6);
 	if (shared->has_diverged)
 		raise_diverged(view);
+	if (shared->is_explicit)
+		finish_explicit(view, engine->params.mean_rating);
 
 	result->stride = view->stride;
 	result->user_factors = view->side[SIDE_USERS].factors;

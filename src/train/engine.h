@@ -34,6 +34,9 @@ typedef struct EngineParams
 	int32		epochs;
 	int			cg_steps;		/* 0: exact half steps; else conjugate gradients, so many steps each,
 								 * but for the users' last half step */
+	bool		is_explicit;	/* weights are ratings less their mean; the last two of ials.factors are
+								 * bias and constant */
+	double		mean_rating;	/* goes into the items' biases in the end, so that scores are ratings */
 	double		tolerance;		/* stop when the loss falls by less than this fraction */
 	uint64		seed;
 	int			workers;		/* asked for; 0: the leader alone */

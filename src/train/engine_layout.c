@@ -172,5 +172,7 @@ EngineViewInit(EngineView *view, EngineShared *shared)
 		side->half.fixed = view->side[1 - number].factors;
 		side->half.gram = view->gram;
 		side->half.solved = side->factors;
+		side->half.is_explicit = shared->is_explicit;
+		side->half.constant = shared->ials.factors - (number == SIDE_USERS ? 1 : 2);
 	}
 }

@@ -55,7 +55,8 @@ start_factors(EngineView *view, int64 unit)
 {
 	const EngineSide *users = &view->side[SIDE_USERS];
 	const EngineSide *items = &view->side[SIDE_ITEMS];
-	int32		factors = view->shared->ials.factors;
+	int32		learned = view->shared->ials.factors -
+		(view->shared->is_explicit ? CR_EXPLICIT_DIMS : 0);
 	bool		is_user = unit < start_units(users);
 	const EngineSide *side = is_user ? users : items;
 	RowRange	rows = unit_rows(side, is_user ? unit : unit - start_units(users),
@@ -69,7 +70,9 @@ start_factors(EngineView *view, int64 unit)
 	{
 		if (side->start[user] == side->start[user + 1])
 			continue;
-		cr_start_factors(view->shared->seed, user, factors, side->factors + user * view->stride);
+		cr_start_factors(view->shared->seed, user, learned, side->factors + user * view->stride);
+		if (view->shared->is_explicit)
+			side->factors[user * view->stride + side->half.constant] = 1;
 	}
 }
 

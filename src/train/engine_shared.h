@@ -105,11 +105,13 @@ typedef struct EngineShared
 {
 	EngineLayout layout;
 	CrIalsParams ials;
+	bool		is_explicit;
 	int			cg_steps;		/* of each half step but the users' last; 0: all are exact */
 	int32		epochs;			/* asked for */
 	double		tolerance;
 	uint64		seed;
-	double		weight_sum;		/* of all confidences: the loss of factors that are all zero */
+	double		weight_sum;		/* of all confidences, or squared ratings: the loss of factors that
+								 * are all zero */
 	char		model[NAMEDATALEN];
 	char		phase[PROGRESS_PHASE_SIZE];
 

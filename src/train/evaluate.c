@@ -108,6 +108,18 @@ describe_split(EvaluateRun *run, SplitRule rule, const EventSplit *split)
 									100 * run->options->test_share);
 }
 
+/* Splits are of preferences, for models that rank; ratings are judged by how far off they are. */
+static void
+require_ranking(const EvaluateRun *run)
+{
+	if (cr_algorithm_find(run->config->algorithm)->is_explicit)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("commrec.evaluate() cannot split events for algorithm \"%s\"",
+						run->config->algorithm),
+				 errhint("Give a published version of the model held-out events as \"test\", or compare commrec.inner_product() of embeddings with held-out ratings.")));
+}
+
 /* Split the events, train in memory, and set up who is ranked what. */
 static void
 evaluate_split(EvaluateRun *run)
@@ -122,6 +134,7 @@ evaluate_split(EvaluateRun *run)
 	EvaluateModel model;
 	EventLog   *log;
 
+	require_ranking(run);
 	ProgressPhase(&run->progress, "reading events", -1);
 	log = EventsRead(run->config, &events, &run->budget);
 	split_options.rule = EvaluateSplitRule(log, options->has_split_at ? "time" : options->split);

@@ -28,6 +28,7 @@
 #include "train/interactions.h"
 #include "train/json.h"
 #include "train/knowledge.h"
+#include "train/ratings.h"
 #include "train/train.h"
 
 typedef struct TrainRun
@@ -40,8 +41,10 @@ typedef struct TrainRun
 	TrainCosts	costs;
 	CrIalsHyperparameters given;	/* with NaN where the data decide */
 	CrIalsHyperparameters used;
+	const CrAlgorithm *algorithm;
 	EventLog   *log;
 	Touched    *touched;
+	Ratings    *ratings;		/* NULL unless the algorithm learns ratings */
 	PositiveFilter filter;
 	bool		is_learnable;	/* false: answers come from popularity alone */
 	BlendChoice blend;
@@ -75,7 +78,8 @@ ReadHyperparameters(TrainRun *run)
 	const char *algorithm = run->config->algorithm;
 
 	HyperparametersApply(algorithm, NULL, &run->given);
-	cr_parameters_preset(cr_algorithm_find(algorithm), &run->given);
+	run->algorithm = cr_algorithm_find(algorithm);
+	cr_parameters_preset(run->algorithm, &run->given);
 	HyperparametersApply(algorithm, run->config->hyperparameters, &run->given);
 	HyperparametersApply(algorithm, run->options->hyperparameters, &run->given);
 	run->used = run->given;
@@ -134,6 +138,8 @@ IsLearnable(const TrainRun *run)
 		WarnOfPopularityOnly(run, "one user");
 	else if (run->touched->items == 1)
 		WarnOfPopularityOnly(run, "one item");
+	else if (run->ratings != NULL && run->touched->positive == 0)
+		WarnOfPopularityOnly(run, "events without a rating");
 	else if (run->touched->positive == 0)
 		WarnOfPopularityOnly(run, "events without a positive preference");
 	else
@@ -156,7 +162,13 @@ BuildInteractions(TrainRun *run)
 	run->filter.alpha = run->given.alpha;
 	run->filter.min_item_users = (int32) run->given.min_item_users;
 	run->filter.min_user_items = (int32) run->given.min_user_items;
-	PositiveCount(run->touched, &run->filter);
+	if (run->algorithm->is_explicit)
+	{
+		run->ratings = RatingsBuild(run->log, &run->filter, &run->budget);
+		run->touched->positive = run->ratings->start[run->ratings->users];
+	}
+	else
+		PositiveCount(run->touched, &run->filter);
 	run->is_learnable = IsLearnable(run);
 }
 
@@ -233,7 +245,13 @@ FillEngineParams(const TrainRun *run, EngineParams *params)
 	params->users = run->touched->users;
 	params->items = run->touched->items;
 	params->pairs = run->touched->positive;
-	params->is_weighted = !PositiveAreEqual(run->touched, &run->filter);
+	params->is_weighted = run->ratings != NULL || !PositiveAreEqual(run->touched, &run->filter);
+	if (run->ratings != NULL)
+	{
+		params->is_explicit = true;
+		params->mean_rating = run->ratings->mean;
+		params->ials.factors += CR_EXPLICIT_DIMS;
+	}
 	params->workers = run->options->workers;
 	params->phase = "training";
 }
@@ -254,7 +272,10 @@ RunEngine(TrainRun *run)
 	FillEngineParams(run, &params);
 	run->engine = EngineCreate(&params, &run->budget, &arrays);
 	ReportPlan(run);
-	PositiveFill(run->touched, &run->filter, arrays.start, arrays.column, arrays.weight);
+	if (run->ratings != NULL)
+		RatingsFill(run->ratings, arrays.start, arrays.column, arrays.weight);
+	else
+		PositiveFill(run->touched, &run->filter, arrays.start, arrays.column, arrays.weight);
 	EnginePrepare(run->engine);
 	CostsBegin(&run->costs, PHASE_EPOCHS);
 	EngineRun(run->engine, &run->progress, &run->result);
@@ -266,7 +287,8 @@ FillFactors(const TrainRun *run, PublishFactors *factors)
 	memset(factors, 0, sizeof(PublishFactors));
 	if (run->is_learnable)
 	{
-		factors->factors = (int32) run->used.factors;
+		factors->learned = (int32) run->used.factors;
+		factors->factors = factors->learned + (run->ratings != NULL ? CR_EXPLICIT_DIMS : 0);
 		factors->dims = factors->factors + (run->popularity_score != NULL ? 1 : 0);
 		factors->stride = run->result.stride;
 		factors->user_factors = run->result.user_factors;

@@ -74,6 +74,28 @@ presets_are_written(void)
 	CHECK(isnan(p.solver));
 }
 
+/* What an algorithm does not have does nothing. */
+static void
+ratings_have_presets_of_their_own(void)
+{
+	CrIalsHyperparameters p;
+
+	memset(&p, 0x55, sizeof(p));
+	CHECK(cr_algorithm_find("als")->is_explicit);
+	CHECK(!cr_algorithm_find("ials")->is_explicit);
+	CHECK(cr_parameter_find(cr_algorithm_find("als"), "alpha") == NULL);
+	cr_parameters_preset(cr_algorithm_find("als"), &p);
+	CHECK(p.factors == 64);
+	CHECK(p.regularization == 0.1);
+	CHECK(p.unobserved_weight == 0);
+	CHECK(p.popularity_weight == 0);
+	CHECK(p.alpha == 1);
+	CHECK(p.half_life == INFINITY);
+	CHECK(p.solver == CR_SOLVER_CHOLESKY);
+	cr_ials_defaults_from_shape(&p, 10, 10, 10);
+	CHECK(p.unobserved_weight == 0);
+}
+
 static void
 choices_are_words(void)
 {
@@ -189,6 +211,7 @@ given_values_are_kept(void)
 UNIT_MAIN(UNIT_TEST(algorithms_are_found_by_name),
 		  UNIT_TEST(every_descriptor_is_complete),
 		  UNIT_TEST(presets_are_written),
+		  UNIT_TEST(ratings_have_presets_of_their_own),
 		  UNIT_TEST(choices_are_words),
 		  UNIT_TEST(solver_follows_the_factors),
 		  UNIT_TEST(integers_are_whole_and_in_range),

@@ -704,7 +704,8 @@ solve_with_gram(float diagonal, float off, float *solved, CrIalsLoss *loss)
 	float		gram[32] = {0};
 	CrIalsParams params = {2, 0, 1e-12, 0, level};
 	CrCsr		csr = {1, 1, start, column, NULL};
-	CrIalsHalf	half = {&params, &csr, fixed, gram, solved, 0};
+	CrIalsHalf	half = {.params = &params, .interactions = &csr, .fixed = fixed, .gram = gram,
+	.solved = solved};
 	void	   *workspace = unit_alloc(cr_ials_workspace_size(2));
 	CrStatus	status;
 

@@ -87,7 +87,8 @@ system_make(int32_t factors, int is_weighted, double scale)
 	s->solved = unit_alloc(5 * s->stride * sizeof(float));
 	s->partial = unit_alloc((size_t) factors * (size_t) factors * sizeof(double));
 	s->workspace = unit_alloc(cr_ials_workspace_size(factors));
-	s->half = (CrIalsHalf) {&s->params, &s->csr, s->fixed, s->gram, s->solved, 0};
+	s->half = (CrIalsHalf) {.params = &s->params, .interactions = &s->csr, .fixed = s->fixed,
+	.gram = s->gram, .solved = s->solved};
 	random_matrix(s->fixed, 700, factors, 1 / sqrt(factors), 2);
 	return s;
 }
@@ -381,9 +382,95 @@ extreme_numbers_never_give_nan(void)
 	}
 }
 
+/* x minimises the sum of (t - x.y)^2 and the penalty of the others, with coordinate c held at 1. */
+static void
+explicit_row(System *s, int64_t row, int32_t c, double *a, double *x)
+{
+	int32_t		k = s->params.factors;
+	double		reg = 0.05 * (double) (s->start[row + 1] - s->start[row]);
+
+	memset(a, 0, (size_t) k * k * sizeof(double));
+	memset(x, 0, (size_t) k * sizeof(double));
+	for (int64_t e = s->start[row]; e < s->start[row + 1]; e++)
+	{
+		const float *y = s->fixed + (size_t) s->column[e] * s->stride;
+
+		for (int32_t i = 0; i < k; i++)
+		{
+			x[i] += (s->weight[e] - y[c]) * y[i];
+			for (int32_t j = i; j < k; j++)
+				a[(size_t) i * k + j] += (double) y[i] * y[j];
+		}
+	}
+	for (int32_t i = 0; i < k; i++)
+	{
+		a[(size_t) (i < c ? i : c) * k + (i < c ? c : i)] = 0;
+		a[(size_t) i * k + i] += reg;
+	}
+	x[c] = a[(size_t) c * k + c] = 1;
+	CHECK(LAPACKE_dposv(LAPACK_COL_MAJOR, 'L', k, 1, a, k, x, k) == 0);
+}
+
+/* Sum of squares and penalty at x. */
+static double
+explicit_loss(const System *s, int64_t row, const double *x, int32_t c)
+{
+	int32_t		k = s->params.factors;
+	double		reg = 0.05 * (double) (s->start[row + 1] - s->start[row]);
+	double		loss = 0;
+
+	for (int64_t e = s->start[row]; e < s->start[row + 1]; e++)
+	{
+		const float *y = s->fixed + (size_t) s->column[e] * s->stride;
+		double		off = s->weight[e];
+
+		for (int32_t i = 0; i < k; i++)
+			off -= x[i] * y[i];
+		loss += off * off;
+	}
+	for (int32_t i = 0; i < k; i++)
+		loss += i == c ? 0 : reg * x[i] * x[i];
+	return loss;
+}
+
+static void
+ratings_are_least_squares(void)
+{
+	for (int i = 2; i < FACTORS_COUNT; i++)
+	{
+		System	   *s = system_make(all_factors[i], 1, 1.0);
+		int32_t		k = s->params.factors;
+		double	   *a = unit_alloc((size_t) k * k * sizeof(double));
+		double	   *x = unit_alloc(5 * (size_t) k * sizeof(double));
+
+		s->params.unobserved_weight = 0;
+		s->half.is_explicit = 1;
+		s->half.constant = k - 1 - i % 2;
+		for (int64_t e = 0; e < s->start[5]; e++)
+			s->weight[e] -= 0.7f;
+		for (int simd = 0; simd <= (int) cr_simd_best(); simd++)
+		{
+			CrIalsLoss	loss = solve(s, (CrSimd) simd, 0);
+			double		expected = 0;
+
+			for (int64_t row = 1; row < 5; row++)
+			{
+				explicit_row(s, row, s->half.constant, a, x + row * k);
+				expected += explicit_loss(s, row, x + row * k, s->half.constant);
+			}
+			check_solutions(s, x, 5e-4);
+			CHECK_NEAR(loss.fit, expected, 1e-4 * expected);
+		}
+		free(a);
+		free(x);
+		system_free(s);
+	}
+}
+
 UNIT_MAIN(UNIT_TEST(exact_rows_are_those_of_lapack),
 		  UNIT_TEST(cg_approaches_the_exact_rows),
 		  UNIT_TEST(cg_tells_the_true_loss),
 		  UNIT_TEST(slices_of_cg_do_not_change_the_bits),
 		  UNIT_TEST(parts_add_up_to_the_row),
-		  UNIT_TEST(extreme_numbers_never_give_nan));
+		  UNIT_TEST(extreme_numbers_never_give_nan),
+		  UNIT_TEST(ratings_are_least_squares));
