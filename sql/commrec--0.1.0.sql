@@ -4,7 +4,7 @@
 --	2  finding models, types		6  training, versions
 --	3  serving						7  reading what was learned
 --	4  the dictionary of actions	8  metrics, evaluation
---									9  views, privileges
+--	9  all users at once			10  views, privileges
 --
 -- Everything is qualified and every SQL or PL/pgSQL function pins its search_path; nothing
 -- runs with its owner's rights.  Functions that read the events get the caller's search_path
@@ -918,16 +918,17 @@ DECLARE
 	config record;
 	user_argument text;
 	item_argument text;
+	user_type text;
 	item_type text;
 	-- What the overloaded satisfaction_detail() takes.
 	wide_type text;
 	entry record;
 BEGIN
 	EXECUTE format('SELECT * FROM %I.commrec_model', schema_name) INTO STRICT config;
+	user_type := format('pg_catalog.%I', (SELECT t.typname FROM pg_type AS t WHERE t.oid = config.user_type));
 	item_type := format('pg_catalog.%I', (SELECT t.typname FROM pg_type AS t WHERE t.oid = config.item_type));
 	-- A literal such as 42 is an integer, which does not become a smallint by itself.
-	user_argument := replace(format('pg_catalog.%I', (SELECT t.typname FROM pg_type AS t WHERE t.oid = config.user_type)),
-		'int2', 'int4');
+	user_argument := replace(user_type, 'int2', 'int4');
 	item_argument := replace(item_type, 'int2', 'int4');
 	wide_type := replace(user_argument, 'int4', 'int8');
 	FOR entry IN
@@ -941,6 +942,12 @@ BEGIN
 				'%L::pg_catalog.text, $1, $2, $3, $4, $5, $6, $7, $8, $9) '
 				'AS r (rank pg_catalog.int4, item_id %s, score pg_catalog.float4, source pg_catalog.text)', config.model, item_type),
 			 'The k best items for a user; see commrec.recommend().'),
+			('recommend_all(k integer DEFAULT 10, exclude_seen boolean DEFAULT true, workers integer DEFAULT NULL)',
+			 format('TABLE (user_id %s, rank integer, item_id %s, score real, source text)', user_type, item_type),
+			 format('SELECT r.user_id, r.rank, r.item_id, r.score, r.source FROM commrec.recommend_all_typed(%L::pg_catalog.text, $1, $2, $3) '
+				'AS r (user_id %s, rank pg_catalog.int4, item_id %s, score pg_catalog.float4, source pg_catalog.text)',
+				config.model, user_type, item_type),
+			 'The k best items for every user; see commrec.recommend_all().'),
 			(format('similar_items(item_id %s, k integer DEFAULT 10)', item_argument),
 			 format('TABLE (rank integer, item_id %s, similarity real)', item_type),
 			 format('SELECT r.rank, r.item_id, r.similarity FROM commrec.similar_items_typed(%L::pg_catalog.text, $1, $2) '
@@ -960,9 +967,11 @@ BEGIN
 			 'Satisfaction of a user, bucket by bucket; see commrec.satisfaction_detail(). The caller needs SELECT on user_activity.'))
 			AS f (signature, result, body, words)
 	LOOP
-		EXECUTE format('CREATE OR REPLACE FUNCTION %I.%s RETURNS %s LANGUAGE sql STABLE PARALLEL SAFE %s AS %L',
+		EXECUTE format('CREATE OR REPLACE FUNCTION %I.%s RETURNS %s LANGUAGE sql STABLE PARALLEL %s %s AS %L',
 			schema_name, entry.signature, entry.result,
-			CASE WHEN entry.result LIKE 'TABLE%' THEN 'ROWS 10' ELSE '' END, entry.body);
+			CASE WHEN entry.signature LIKE 'recommend\_all(%' THEN 'RESTRICTED' ELSE 'SAFE' END,
+			CASE WHEN entry.signature LIKE 'recommend\_all(%' THEN 'ROWS 1000000'
+				WHEN entry.result LIKE 'TABLE%' THEN 'ROWS 10' ELSE '' END, entry.body);
 		EXECUTE format('COMMENT ON FUNCTION %I.%s IS %L', schema_name,
 			regexp_replace(entry.signature, ' DEFAULT \w+', '', 'g'), entry.words);
 		EXECUTE format('ALTER FUNCTION %I.%s DEPENDS ON EXTENSION commrec', schema_name,
@@ -1431,7 +1440,7 @@ BEGIN
 	SELECT string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.oid) INTO functions
 	FROM pg_proc AS p
 	WHERE p.pronamespace = namespace
-		AND p.proname IN ('recommend', 'similar_items', 'knowledge_spread', 'satisfaction', 'satisfaction_detail')
+		AND p.proname IN ('recommend', 'recommend_all', 'similar_items', 'knowledge_spread', 'satisfaction', 'satisfaction_detail')
 		AND EXISTS (SELECT FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
 					WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
 					AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x' AND e.extname = 'commrec');
@@ -2607,7 +2616,187 @@ COMMENT ON FUNCTION commrec.retention(text, interval, interval, text, text[], do
 'How many users come back, from the events themselves, read as the caller. Users whose first event lies in the same bucket of width cohort (from "first" on, see commrec.bucket_start()) are followed for the horizon: in period p, the part of them with an event from p to p + 1 widths after their own first one, with Wilson''s interval. Only users whose period has passed by the newest event count, so that young cohorts do not look worse. by: NULL, "day", "week" or "month" (UTC) of the first event, or a column of the events, such as the arm of an experiment, whose value at the first event makes the part. actions: only these count as coming back (NULL: all). search_path is in force while the events are read; leave it out. The caller needs SELECT on the events and on the model''s tables commrec_model and action (42501). A NULL argument stands for its default. No time column: 55000; unknown action or model: 42704; no such column: 42703; widths with months, below a second, or a horizon of more than 1000 cohorts, confidence: 22023.';
 
 -- ---------------------------------------------------------------------------
--- 9  Views, privileges
+-- 9  All users at once
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION commrec.recommend_all(model text DEFAULT NULL, k integer DEFAULT 10, exclude_seen boolean DEFAULT true,
+	workers integer DEFAULT NULL)
+RETURNS TABLE (user_id text, rank integer, item_id text, score real, source text)
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1000000 COST 10000000
+AS 'MODULE_PATHNAME', 'commrec_recommend_all';
+COMMENT ON FUNCTION commrec.recommend_all(text, integer, boolean, integer) IS
+'What commrec.recommend() gives each user of a model''s deployed version: the k best items of every user, users in the order of their ids, the best item first. Ids are given as text; the function recommend_all of the model''s schema has them in their own types. Items already seen are left out unless exclude_seen is false; disliked ones always. workers: parallel workers that are asked for; NULL: by the size of the model, at most max_parallel_workers_per_gather; none within a query that runs in parallel itself. Rows are the same for any number. A NULL k is 10, a NULL model the default one. Memory is planned first and does not grow with users times items. k below 1 or workers out of range: 22023; more memory than commrec.max_train_memory: 54000; unknown model: 42704; no USAGE on its schema: 42501; never trained: 55000. Stopping early by norms: Teflioudi et al., LEMP: fast retrieval of large entries in a matrix product, 2015.';
+
+CREATE FUNCTION commrec.recommend_all_typed(model text, k integer, exclude_seen boolean, workers integer)
+RETURNS SETOF record
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1000000 COST 10000000
+AS 'MODULE_PATHNAME', 'commrec_recommend_all';
+COMMENT ON FUNCTION commrec.recommend_all_typed(text, integer, boolean, integer) IS
+'What the function "recommend_all" of a model''s schema calls: as commrec.recommend_all(), with the caller''s column definition list (user_id ..., rank integer, item_id ..., score real, source text).';
+
+CREATE FUNCTION commrec.split_target(target text, target_schema name, OUT schema_name name, OUT table_name name)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	parts text[];
+BEGIN
+	IF target IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'target must not be null',
+			HINT = 'Name the table that is to hold the recommendations.';
+	END IF;
+	parts := parse_ident(target);
+	IF cardinality(parts) > 2 THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_name',
+			MESSAGE = format('target "%s" has too many parts', target),
+			HINT = 'Name a table of this database: schema.table.';
+	ELSIF octet_length(parts[1]) > current_setting('max_identifier_length')::integer
+		OR octet_length(parts[2]) > current_setting('max_identifier_length')::integer THEN
+		RAISE EXCEPTION USING ERRCODE = 'name_too_long',
+			MESSAGE = format('target "%s" is too long', target),
+			HINT = 'Choose a shorter name.';
+	END IF;
+	schema_name := CASE cardinality(parts) WHEN 2 THEN parts[1] ELSE target_schema END;
+	table_name := parts[cardinality(parts)];
+	IF schema_name IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
+			MESSAGE = 'no schema has been selected to create the table in',
+			HINT = 'Give the schema with the target: schema.table.';
+	ELSIF NOT EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = schema_name) THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
+			MESSAGE = format('schema "%s" does not exist', schema_name),
+			HINT = 'Create it first, or choose another one.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION commrec.split_target(text, name) IS
+'Schema and name of a table that need not exist; target_schema where the target names none. NULL target: 22004; no identifier: 22023; more than two parts: 42602; too long: 42622; no such schema: 3F000.';
+
+CREATE FUNCTION commrec.check_target(target oid, columns text[]) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found record;
+	problem text;
+BEGIN
+	SELECT c.relkind = 'r' AND EXISTS (
+			SELECT FROM pg_constraint AS k
+			WHERE k.conrelid = c.oid AND k.conname = 'made_by_commrec_materialize') AS is_made,
+		pg_has_role(c.relowner, 'USAGE') AS is_own,
+		(SELECT array_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum)
+		 FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+		c.relrowsecurity OR c.relhasrules OR c.relhassubclass OR c.relispartition
+			OR EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = c.oid)
+			OR EXISTS (SELECT FROM pg_attrdef AS d WHERE d.adrelid = c.oid)
+			OR EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attidentity <> '')
+			OR EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid)
+			OR EXISTS (SELECT FROM pg_index AS i
+					   WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))
+			OR EXISTS (SELECT FROM pg_constraint AS k
+					   WHERE k.conrelid = c.oid AND k.contype NOT IN ('p', 'u', 'n')
+						AND (k.conname <> 'made_by_commrec_materialize'
+							OR pg_get_constraintdef(k.oid) <> 'CHECK ((rank > 0))')) AS is_altered
+	INTO found
+	FROM pg_class AS c WHERE c.oid = target;
+	IF NOT found.is_made THEN
+		RAISE EXCEPTION USING ERRCODE = 'duplicate_table',
+			MESSAGE = format('%s already exists and was not made by commrec.materialize()', commrec.relation_name(target)),
+			HINT = 'Choose another name, or drop it first.';
+	ELSIF NOT found.is_own THEN
+		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('must be owner of table %s', commrec.relation_name(target)),
+			HINT = 'Choose another name.';
+	ELSIF found.columns <> columns THEN
+		problem := format('has other columns than (%s)', array_to_string(columns, ', '));
+	ELSIF found.is_altered THEN
+		problem := 'has got triggers, rules, row security, defaults, children, foreign keys or the like';
+	END IF;
+	IF problem IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('table %s %s', commrec.relation_name(target), problem),
+			DETAIL = 'Nothing that somebody added may run or get in the way while the table is filled.',
+			HINT = 'Drop the table, so that it is made again, or choose another name. Plain indexes, privileges, comments and views are fine.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION commrec.check_target(oid, text[]) IS
+'May commrec.materialize() replace the rows of this table with these columns ("name type")? Not made by it: 42P07; not the caller''s: 42501; altered since: 55000.';
+
+CREATE FUNCTION commrec.create_target(schema_name name, table_name name, user_type text, item_type text, model text)
+RETURNS oid
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format($sql$
+		CREATE TABLE %1$I.%2$I (
+			user_id %3$s,
+			rank integer CONSTRAINT made_by_commrec_materialize CHECK (rank > 0),
+			item_id %4$s NOT NULL,
+			score real NOT NULL,
+			source text NOT NULL,
+			PRIMARY KEY (user_id, rank));
+		COMMENT ON TABLE %1$I.%2$I IS %5$L;
+		COMMENT ON COLUMN %1$I.%2$I.user_id IS 'user';
+		COMMENT ON COLUMN %1$I.%2$I.rank IS 'place of the item among those recommended to the user, from 1';
+		COMMENT ON COLUMN %1$I.%2$I.item_id IS 'item';
+		COMMENT ON COLUMN %1$I.%2$I.score IS 'what it is ranked by, see source';
+		COMMENT ON COLUMN %1$I.%2$I.source IS 'where the recommendation comes from, see commrec.recommend()'
+	$sql$, schema_name, table_name, user_type, item_type,
+		format('Recommendations of model "%s" for all its users; filled by commrec.materialize()', model));
+	RETURN format('%I.%I', schema_name, table_name)::regclass;
+END
+$$;
+COMMENT ON FUNCTION commrec.create_target(name, name, text, text, text) IS
+'Makes an empty table for commrec.materialize(). The name of its CHECK constraint is what marks it.';
+
+CREATE PROCEDURE commrec.materialize(model text, target text, k integer DEFAULT 10, exclude_seen boolean DEFAULT true,
+	workers integer DEFAULT NULL, target_schema name DEFAULT pg_catalog.current_schema())
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	place record;
+	model_name name;
+	user_type text;
+	item_type text;
+	target_oid oid;
+BEGIN
+	SELECT n.nspname INTO STRICT model_name FROM pg_namespace AS n WHERE n.oid = commrec.model_schema(model);
+	-- Which types its ids have.
+	SELECT format_type(u.atttypid, NULL), format_type(i.atttypid, NULL) INTO user_type, item_type
+	FROM pg_attribute AS u, pg_attribute AS i
+	WHERE u.attrelid = format('%I.user_embedding', model_name)::regclass AND u.attname = 'user_id'
+		AND i.attrelid = format('%I.item_embedding', model_name)::regclass AND i.attname = 'item_id';
+	place := commrec.split_target(target, target_schema);
+	target_oid := to_regclass(format('%I.%I', place.schema_name, place.table_name));
+	IF target_oid IS NULL THEN
+		target_oid := commrec.create_target(place.schema_name, place.table_name, user_type, item_type, model_name);
+	ELSE
+		PERFORM commrec.check_target(target_oid, ARRAY['user_id ' || user_type, 'rank integer', 'item_id ' || item_type,
+			'score real', 'source text']);
+		-- One at a time; readers go on.
+		EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', target_oid::regclass);
+		-- Asked again: now nobody can alter it any more.
+		PERFORM commrec.check_target(target_oid, ARRAY['user_id ' || user_type, 'rank integer', 'item_id ' || item_type,
+			'score real', 'source text']);
+		-- Not TRUNCATE, and no other table in its place: see doc/design.md.
+		EXECUTE format('DELETE FROM ONLY %s', target_oid::regclass);
+	END IF;
+	EXECUTE format('INSERT INTO %s (user_id, rank, item_id, score, source) '
+		'SELECT r.user_id, r.rank, r.item_id, r.score, r.source FROM commrec.recommend_all_typed($1, $2, $3, $4) '
+		'AS r (user_id %s, rank integer, item_id %s, score real, source text)', target_oid::regclass, user_type, item_type)
+	USING model_name::text, k, exclude_seen, workers;
+	EXECUTE format('ANALYZE %s', target_oid::regclass);
+END
+$$;
+COMMENT ON PROCEDURE commrec.materialize(text, text, integer, boolean, integer, name) IS
+'Writes what commrec.recommend_all() gives into a table (user_id, rank, item_id, score, source) with primary key (user_id, rank), for BI to read and for a schedule: CALL commrec.materialize(''courses'', ''reporting.recommended''). The table is made if it is not there; else its rows are replaced in one transaction, so that readers see the old ones or the new ones and never wait, and privileges, comments, plain indexes and views over it stay. target: name of the table, quoted as in SQL; without a schema it belongs to target_schema. The caller needs USAGE on the model''s schema, CREATE on the target''s schema for the first time, and must own the table from then on (42501). A table or view that this did not make: 42P07; a table altered since: 55000; NULL target: 22004; no such schema: 3F000; other errors as in commrec.recommend_all(). pg_stat_activity shows how far it is.';
+
+-- ---------------------------------------------------------------------------
+-- 10  Views, privileges
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION commrec.is_as_made(relation oid, columns text[]) RETURNS boolean
@@ -2789,7 +2978,10 @@ REVOKE EXECUTE ON FUNCTION
 	commrec.describe_next(name),
 	commrec.merge_hyperparameters(text, jsonb, jsonb),
 	commrec.rename_model(name, text, text),
-	commrec.alter_source(name, oid, name, name, name, name, name)
+	commrec.alter_source(name, oid, name, name, name, name, name),
+	commrec.split_target(text, name),
+	commrec.check_target(oid, text[]),
+	commrec.create_target(name, name, text, text, text)
 FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION
 	commrec.ials(bigint, bigint, double precision, jsonb),
@@ -2797,3 +2989,4 @@ REVOKE EXECUTE ON FUNCTION
 FROM PUBLIC;
 REVOKE EXECUTE ON PROCEDURE commrec.tune(text, jsonb, integer, interval, text, text, integer, boolean, integer, integer, integer, boolean, boolean) FROM PUBLIC;
 REVOKE EXECUTE ON PROCEDURE commrec.refresh(text, text, jsonb, commrec.deployment, text) FROM PUBLIC;
+REVOKE EXECUTE ON PROCEDURE commrec.materialize(text, text, integer, boolean, integer, name) FROM PUBLIC;

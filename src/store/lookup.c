@@ -200,6 +200,7 @@ LookupOpen(Lookup *lookup, Oid schema, const LookupLayout *layout)
 	lookup->layout = layout;
 	lookup->id_kind = ID_INT8;
 	lookup->scan = NULL;
+	lookup->context = CurrentMemoryContext;
 	lookup->copy = NULL;
 	memset(&lookup->places, 0, sizeof(lookup->places));
 	lookup->table = ModelOpenTable(schema, layout->table, AccessShareLock);
@@ -335,6 +336,19 @@ LookupLearn(Lookup *lookup, int32 number)
 	places->page = ItemPointerGetBlockNumber(place);
 }
 
+ItemPointerData
+LookupPlace(const Lookup *lookup)
+{
+	return lookup->slot->tts_tid;
+}
+
+bool
+LookupFetch(Lookup *lookup, ItemPointerData place)
+{
+	FreeCopy(lookup);
+	return table_tuple_fetch_row_version(lookup->table, &place, GetActiveSnapshot(), lookup->slot);
+}
+
 Datum
 LookupValue(Lookup *lookup, int column, bool *is_null)
 {
@@ -350,11 +364,14 @@ LookupBytes(Lookup *lookup, int column, Size *length)
 {
 	bool		is_null;
 	Datum		value = LookupValue(lookup, column, &is_null);
+	MemoryContext old_context;
 	struct varlena *bytes;
 
 	if (is_null)
 		return NULL;
+	old_context = MemoryContextSwitchTo(lookup->context);
 	bytes = PG_DETOAST_DATUM_PACKED(value);
+	MemoryContextSwitchTo(old_context);
 	if ((Pointer) bytes != DatumGetPointer(value))
 	{
 		FreeCopy(lookup);

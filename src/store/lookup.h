@@ -63,7 +63,8 @@ typedef struct Lookup
 	ScanKeyData key[LOOKUP_KEYS_MAX];
 	IndexScanDesc scan;			/* NULL until LookupStart */
 	TupleTableSlot *slot;		/* the current row; pins its page */
-	void	   *copy;			/* detoasted bytes of the current row, or NULL */
+	MemoryContext context;		/* in which it was opened: outlives what its caller resets between rows */
+	void	   *copy;			/* detoasted bytes of the current row, in that context, or NULL */
 	LookupPlaces places;
 } Lookup;
 
@@ -85,6 +86,12 @@ extern void LookupStartRange(Lookup *lookup, Datum value, int32 from, int32 to);
 
 /* The next of them in index order; false at the end. */
 extern bool LookupNext(Lookup *lookup);
+
+/* Where the current row lies; good for LookupFetch() under the same snapshot. */
+extern ItemPointerData LookupPlace(const Lookup *lookup);
+
+/* Go to the row that lies there; false if the snapshot does not see it. */
+extern bool LookupFetch(Lookup *lookup, ItemPointerData place);
 
 /*
  * Guess where the row lies whose two key columns, integers, have these values;

@@ -208,6 +208,49 @@ UserReaderRead(UserReader *reader, Datum user, StoredUser *stored)
 	return true;
 }
 
+void
+UserReaderStart(UserReader *reader)
+{
+	Datum		version = Int32GetDatum(reader->deployed->version);
+
+	LookupStart(&reader->lookup, 1, &version);
+}
+
+bool
+UserReaderNext(UserReader *reader)
+{
+	return LookupNext(&reader->lookup);
+}
+
+ItemPointerData
+UserReaderPlace(const UserReader *reader)
+{
+	return LookupPlace(&reader->lookup);
+}
+
+void
+UserReaderGo(UserReader *reader, ItemPointerData place)
+{
+	if (!LookupFetch(&reader->lookup, place))
+		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(reader->lookup.schema), "row of a user");
+}
+
+Datum
+UserReaderId(UserReader *reader)
+{
+	return RequiredValue(&reader->lookup, USER_ID, "id of a user");
+}
+
+void
+UserReaderGet(UserReader *reader, StoredUser *stored)
+{
+	Datum		user = UserReaderId(reader);
+
+	memset(stored, 0, sizeof(*stored));
+	stored->embedding = ReadUserEmbedding(&reader->lookup, reader->deployed, user);
+	ReadUserSeen(&reader->lookup, reader->deployed, user, stored);
+}
+
 bool
 ReadUser(Oid schema, const DeployedVersion *deployed, Datum user, StoredUser *stored)
 {

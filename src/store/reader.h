@@ -51,7 +51,21 @@ extern void UserReaderClose(UserReader *reader);
  */
 extern bool UserReaderRead(UserReader *reader, Datum user, StoredUser *stored);
 
-/* The same for one user alone. */
+/* Go through all users in the order of their ids. */
+extern void UserReaderStart(UserReader *reader);
+extern bool UserReaderNext(UserReader *reader);
+
+/* Where the current user's row lies, and going there again under the same snapshot. */
+extern ItemPointerData UserReaderPlace(const UserReader *reader);
+extern void UserReaderGo(UserReader *reader, ItemPointerData place);
+
+/* The current user's id; it points into the page and is valid until the next user. */
+extern Datum UserReaderId(UserReader *reader);
+
+/* What is stored of the current user, allocated in the current context. */
+extern void UserReaderGet(UserReader *reader, StoredUser *stored);
+
+/* The same as UserReaderRead() for one user alone. */
 extern bool ReadUser(Oid schema, const DeployedVersion *deployed, Datum user, StoredUser *stored);
 
 /* Does the version know the user, an id of this kind? */
