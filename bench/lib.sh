@@ -46,3 +46,66 @@ value()
 {
 	sql -Atc "$1" </dev/null
 }
+
+# Kilobytes of the processes given, shared ones in proportion; the one big
+# shared anonymous mapping is PostgreSQL's own shared memory.
+memory_of()
+{
+	local pid
+
+	for pid in "$@"
+	do
+		cat "/proc/$pid/smaps" 2>/dev/null || true
+	done | awk '/^[0-9a-f]+-[0-9a-f]+ / {own = $0 !~ /\/dev\/zero \(deleted\)/}
+		/^Pss:/ && own {sum += $2} END {print sum + 0}'
+}
+
+# Children of the postmaster that take part: the session itself and parallel workers.
+participants()
+{
+	local leader=$1
+	local postmaster
+	local pid
+
+	printf '%s\n' "$leader"
+	postmaster=$(head -n 1 "$WORK/data/postmaster.pid")
+	while read -r pid
+	do
+		if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "parallel worker for PID $leader"
+		then
+			printf '%s\n' "$pid"
+		fi
+	done < <(tr ' ' '\n' <"/proc/$postmaster/task/$postmaster/children" | grep .)
+}
+
+# watch_memory SESSION LEADER_FILE: until the process SESSION ends, sample the memory of the
+# server process whose pid is the first line of the file, and of its workers, ten times a second.
+# Sets peak, leader_peak (kB) and taking_part (workers at the peak).
+# shellcheck disable=SC2034	# they are for the caller
+watch_memory()
+{
+	local session=$1
+	local leader
+	local now
+	local pids
+
+	peak=0
+	leader_peak=0
+	taking_part=0
+	while kill -0 "$session" 2>/dev/null
+	do
+		leader=$(head -n 1 "$2")
+		if [ -n "$leader" ]
+		then
+			mapfile -t pids < <(participants "$leader")
+			now=$(memory_of "${pids[@]}")
+			if [ "$now" -gt "$peak" ]
+			then
+				peak=$now
+				leader_peak=$(memory_of "$leader")
+				taking_part=$((${#pids[@]} - 1))
+			fi
+		fi
+		sleep 0.1
+	done
+}

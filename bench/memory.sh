@@ -19,37 +19,6 @@ users=${2:-138493}
 items=${3:-26744}
 parameters=${4:-'{}'}
 
-# Kilobytes of the processes given, shared ones in proportion; the one big
-# shared anonymous mapping is PostgreSQL's own shared memory.
-memory_of()
-{
-	local pid
-
-	for pid in "$@"
-	do
-		cat "/proc/$pid/smaps" 2>/dev/null || true
-	done | awk '/^[0-9a-f]+-[0-9a-f]+ / {own = $0 !~ /\/dev\/zero \(deleted\)/}
-		/^Pss:/ && own {sum += $2} END {print sum + 0}'
-}
-
-# Children of the postmaster that take part: the session itself and parallel workers.
-participants()
-{
-	local leader=$1
-	local postmaster
-	local pid
-
-	printf '%s\n' "$leader"
-	postmaster=$(head -n 1 "$WORK/data/postmaster.pid")
-	while read -r pid
-	do
-		if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "parallel worker for PID $leader"
-		then
-			printf '%s\n' "$pid"
-		fi
-	done < <(tr ' ' '\n' <"/proc/$postmaster/task/$postmaster/children" | grep .)
-}
-
 bench_begin "work_mem = 64MB"
 printf 'events:     %s by %s users on %s items, hyperparameters %s\n' "$events" "$users" "$items" "$parameters"
 
@@ -68,24 +37,7 @@ as_user "$PGBIN/psql" -XAtq -v ON_ERROR_STOP=1 -c 'SELECT pg_backend_pid()' \
 	-c "SET commrec.max_train_memory = '64GB'" \
 	-c "SELECT 1 FROM commrec.train('m', '$parameters', verbose => true)" >"$WORK/leader" 2>"$WORK/log/train.log" </dev/null &
 session=$!
-peak=0
-leader_peak=0
-while kill -0 "$session" 2>/dev/null
-do
-	leader=$(head -n 1 "$WORK/leader")
-	if [ -n "$leader" ]
-	then
-		mapfile -t pids < <(participants "$leader")
-		now=$(memory_of "${pids[@]}")
-		if [ "$now" -gt "$peak" ]
-		then
-			peak=$now
-			leader_peak=$(memory_of "$leader")
-			taking_part=$((${#pids[@]} - 1))
-		fi
-	fi
-	sleep 0.1
-done
+watch_memory "$session" "$WORK/leader"
 wait "$session" || { cat "$WORK/log/train.log" >&2; die "the training failed"; }
 
 grep -E '^INFO' "$WORK/log/train.log" | sed 's/^INFO: */            /' || true

@@ -2,10 +2,11 @@
  * synthetic.c
  *		Writes synthetic events of a community to standard output, for COPY.
  *
- *		synthetic [--binary] [--time] [--shuffle] USERS ITEMS EVENTS SEED
+ *		synthetic [--binary] [--time] [--visits] [--shuffle] USERS ITEMS EVENTS SEED
  *
  * Rows are (user, item), with --time also a timestamp within 180 days from
- * 2024-01-01 UTC, as COPY text or, with --binary, as COPY binary (integer,
+ * 2024-01-01 UTC, anywhere or, with --visits, on days of which a user has one for
+ * every 12 of his events, as COPY text or, with --binary, as COPY binary (integer,
  * integer, timestamptz).  Rows come user by user, or in random order with
  * --shuffle.  The same arguments give the same bytes.
  *
@@ -33,6 +34,7 @@
 #define SHARE_MAX			0.1		/* of all items that one user can have seen */
 #define TRIES				64		/* to find an item that the user has not seen */
 #define DAYS				180
+#define VISIT_EVENTS		12		/* of a user on one day, with --visits */
 /* 2024-01-01 in microseconds since 2000-01-01, PostgreSQL's epoch, and in seconds since 1970. */
 #define EPOCH_POSTGRES		INT64_C(757382400000000)
 
@@ -40,6 +42,7 @@ typedef struct Options
 {
 	int			binary;
 	int			time;
+	int			visits;
 	int			shuffle;
 	int64_t		users;
 	int64_t		items;
@@ -327,9 +330,38 @@ write_text_time(int64_t time)
 		   (int) (seconds / 3600 % 24), (int) (seconds / 60 % 60), (int) (seconds % 60));
 }
 
+/* How many days each user comes: NULL unless wanted. */
+static int32_t *
+visits_count(const Event *events, int64_t count, const Options *options)
+{
+	int32_t    *visits;
+
+	if (!options->visits)
+		return NULL;
+	visits = allocate(options->users + 1, sizeof(int32_t));
+	for (int64_t i = 0; i < count; i++)
+		visits[events[i].user]++;
+	for (int64_t user = 0; user <= options->users; user++)
+		visits[user] = (visits[user] + VISIT_EVENTS - 1) / VISIT_EVENTS;
+	return visits;
+}
+
+/* Microseconds from the first day on; on whole seconds. */
+static int64_t
+time_draw(CrRng *rng, int32_t user, const int32_t *visits)
+{
+	uint32_t	mix;
+
+	if (visits == NULL)
+		return draw_below(rng, DAYS * INT64_C(86400)) * 1000000;
+	mix = ((uint32_t) user * 2654435761U) ^ ((uint32_t) draw_below(rng, visits[user]) * 2246822519U);
+	return ((int64_t) ((mix >> 8) % DAYS) * 86400 + draw_below(rng, 86400)) * 1000000;
+}
+
 static void
 events_write(const Event *events, int64_t count, const Options *options)
 {
+	int32_t    *visits = visits_count(events, count, options);
 	CrRng		rng;
 
 	cr_rng_init(&rng, options->seed, 3);
@@ -341,7 +373,7 @@ events_write(const Event *events, int64_t count, const Options *options)
 	}
 	for (int64_t i = 0; i < count; i++)
 	{
-		int64_t		time = options->time ? draw_below(&rng, DAYS * INT64_C(86400)) * 1000000 : 0;
+		int64_t		time = options->time ? time_draw(&rng, events[i].user, visits) : 0;
 
 		if (options->binary)
 		{
@@ -357,6 +389,7 @@ events_write(const Event *events, int64_t count, const Options *options)
 	}
 	if (options->binary)
 		put_big_endian(0xffff, 2);
+	free(visits);
 }
 
 static int64_t
@@ -383,11 +416,12 @@ parse_arguments(int argc, char **argv)
 	{
 		options.binary |= strcmp(argv[i], "--binary") == 0;
 		options.time |= strcmp(argv[i], "--time") == 0;
+		options.visits |= strcmp(argv[i], "--visits") == 0;
 		options.shuffle |= strcmp(argv[i], "--shuffle") == 0;
 	}
 	if (argc - i != 4)
 	{
-		fprintf(stderr, "usage: synthetic [--binary] [--time] [--shuffle] USERS ITEMS EVENTS SEED\n");
+		fprintf(stderr, "usage: synthetic [--binary] [--time] [--visits] [--shuffle] USERS ITEMS EVENTS SEED\n");
 		exit(2);
 	}
 	options.users = parse_number(argv[i], 1, INT32_MAX - 1);
