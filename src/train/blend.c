@@ -147,6 +147,16 @@ choose_weight(const BlendGrid *grid, WeightRange range)
 	return w;
 }
 
+/* Is what a cell gains over popularity alone more than its standard error over the users? */
+static bool
+beats_popularity(const BlendGrid *grid, int h, int w)
+{
+	double		gain = grid->ndcg[h][w] - grid->popular[h];
+	double		variance = Max(grid->gain_square[h][w] - gain * gain, 0) / (grid->users - 1);
+
+	return gain > sqrt(variance);
+}
+
 /* Write the best cell of a scored grid into the choice; false if no cell foresaw anything. */
 static bool
 choose(const BlendGrid *grid, WeightRange range, BlendChoice *choice)
@@ -166,6 +176,14 @@ choose(const BlendGrid *grid, WeightRange range, BlendChoice *choice)
 
 	w = choose_weight(grid, range);
 	h = best_with_weight(grid, w);
+	/* With few users the best cell is often so by chance, and what follows worse than popularity. */
+	if (is_free && grid->is_foresight && range.last == BASE_WEIGHTS && !beats_popularity(grid, h, w))
+	{
+		range.first = BASE_WEIGHTS;
+		range.last = grid->weights;
+		w = choose_weight(grid, range);
+		h = best_with_weight(grid, w);
+	}
 	choice->popularity_weight = grid->weight[w];
 	choice->popularity_half_life = grid->half_life[h];
 	choice->ndcg_blend = grid->ndcg[h][w];

@@ -10,6 +10,9 @@
  * column, on one random pair of each of a sample of users), by nDCG@10 over
  * the whole catalogue less what the user had seen.
  *
+ * Where the best choice gains less over popularity alone than the standard
+ * error of the gain over the users, popularity alone is taken.
+ *
  * At most BLEND_PAIRS_MAX pairs take part: all events of a random sample of
  * users, drawn by seed.
  */

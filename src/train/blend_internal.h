@@ -49,6 +49,8 @@ typedef struct BlendGrid
 	double		half_life[BLEND_HALF_LIVES_MAX];	/* days, descending */
 	double		ndcg[BLEND_HALF_LIVES_MAX][BLEND_WEIGHTS_MAX];
 	double		popular[BLEND_HALF_LIVES_MAX];	/* by popularity alone */
+	double		gain_square[BLEND_HALF_LIVES_MAX][BLEND_WEIGHTS_MAX];	/* mean square of what a user
+																		 * gains over popularity alone */
 	int32		users;			/* that the means are over */
 	bool		is_foresight;	/* split by time, not at random */
 } BlendGrid;

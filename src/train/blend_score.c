@@ -361,6 +361,14 @@ mark_user(BlendScorer *scorer, int32 user, bool is_set)
 		scorer->is_relevant[scorer->position[split->test_item[i]]] = is_set;
 }
 
+/* Add one user's nDCG with a half-life and a weight, beside the one by popularity alone. */
+static void
+add_ndcg(BlendGrid *grid, int h, int w, double ndcg, double popular)
+{
+	grid->ndcg[h][w] += ndcg;
+	grid->gain_square[h][w] += (ndcg - popular) * (ndcg - popular);
+}
+
 /* Add one user's nDCG to every cell of the grid. */
 static void
 score_user(BlendScorer *scorer, int32 user, const float *scores)
@@ -383,13 +391,16 @@ score_user(BlendScorer *scorer, int32 user, const float *scores)
 	without = top_ndcg(scorer, &top, relevant);
 	for (int h = 0; h < grid->half_lives; h++)
 	{
+		double		popular;
+
 		top_find(scorer, &scorer->none, &scorer->popularity[h], 1.0f, &top);
-		grid->popular[h] += top_ndcg(scorer, &top, relevant);
-		grid->ndcg[h][0] += without;
+		popular = top_ndcg(scorer, &top, relevant);
+		grid->popular[h] += popular;
+		add_ndcg(grid, h, 0, without, popular);
 		for (int w = 1; w < grid->weights; w++)
 		{
 			top_find(scorer, &scorer->model, &scorer->popularity[h], (float) grid->weight[w], &top);
-			grid->ndcg[h][w] += top_ndcg(scorer, &top, relevant);
+			add_ndcg(grid, h, w, top_ndcg(scorer, &top, relevant), popular);
 		}
 	}
 	mark_user(scorer, user, false);
@@ -446,7 +457,10 @@ grid_finish(BlendGrid *grid)
 	{
 		grid->popular[h] /= grid->users;
 		for (int w = 0; w < grid->weights; w++)
+		{
 			grid->ndcg[h][w] /= grid->users;
+			grid->gain_square[h][w] /= grid->users;
+		}
 	}
 }
 
