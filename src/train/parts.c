@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 
 #include "common/errors.h"
+#include "common/guc.h"
 #include "common/memory.h"
 #include "core/algorithm.h"
 #include "core/bytes.h"
@@ -97,6 +98,7 @@ SolverCreate(const CrGramView *gram, const SolveParams *params)
 	solver->params.unobserved_weight = params->unobserved_weight;
 	solver->params.regularization = params->regularization;
 	solver->params.regularization_exponent = params->regularization_exponent;
+	solver->params.simd = CommrecSimd();
 	solver->opposite = (int64) gram->count;
 	solver->stride = cr_factor_stride(gram->dims);
 	solver->slice = Max(SLICE_WORK / (dims * dims), SLICE_MIN);
