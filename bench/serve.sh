@@ -11,8 +11,9 @@
 # the floors SELECT 1 and a primary-key lookup.  All scripts take turns, ROUNDS
 # (3) times for SECONDS_EACH (2); shown is the median of a transaction's latency
 # in milliseconds, and its ratio to the primary-key lookup's with as many
-# clients.  "first" is the first call in a new session, "lateral" the time a
-# user of a LATERAL join over 10,000 users takes beyond the scan.
+# clients.  "first" is the first call in a new session, "lateral" the CPU time
+# that a user of a LATERAL join over 10,000 users takes beyond the scan, in
+# microseconds, best of five.
 #
 # MODES ("prepared simple"), CLIENTS ("1 2"), SHAPES ("als mid flat") and FACTORS
 # (64) may be set, too.
@@ -97,12 +98,14 @@ script()
 	printf '\\set u random(1, 10000)\n%s\n' "$2" >"$WORK/scripts/$1"
 }
 
-# median MODE CLIENTS SCRIPT: of the latencies in the log of one run, in microseconds.
+# run_once SCRIPT OPTION...: median of the latencies in the log of one run of pgbench, in microseconds.
 run_once()
 {
+	local script=$1
+
+	shift
 	rm -f "$WORK"/files/log*
-	as_user pgbench -n -M "$1" -c "$2" -j "$2" -T "$seconds" -f "$WORK/scripts/$3" -l \
-		--log-prefix="$WORK/files/log" bench >/dev/null 2>&1
+	as_user pgbench -n "$@" -f "$WORK/scripts/$script" -l --log-prefix="$WORK/files/log" bench >/dev/null 2>&1
 	cat "$WORK"/files/log* | awk '{print $3}' | sort -n | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'
 }
 
@@ -116,7 +119,7 @@ measure()
 		for client in $clients; do
 			for ((round = 0; round < rounds; round++)); do
 				for name in "$@"; do
-					printf '%s %s\n' "$name" "$(run_once "$mode" "$client" "$name")"
+					printf '%s %s\n' "$name" "$(run_once "$name" -M "$mode" -c "$client" -j "$client" -T "$seconds")"
 				done
 			done | awk -v mode="$mode" -v client="$client" -v size="$size" '
 				!($1 in n) {order[++names] = $1}
@@ -133,35 +136,33 @@ measure()
 	done
 }
 
-# The first call of a session that is new for every transaction; connecting is not counted.
+# The first call of a session that is new for every transaction.
 first_call()
 {
-	local shape=$2
-
-	as_user pgbench -n -C -M simple -t 50 -f "$WORK/scripts/$shape" bench 2>/dev/null |
-		awk -v size="$1" -v shape="$shape" '
-		/latency average/ {latency = $4}
-		/average connection time/ {connection = $5}
-		END {printf "first                %8d items  %-16s %8.3f ms, connecting included\n", size, shape, latency}'
+	run_once "$2" -C -M simple -t 50 |
+		awk -v size="$1" -v shape="$2" '{
+			printf "first                %8d items  %-16s %8.3f ms, connecting included\n", size, shape, $1 / 1000}'
 }
 
+# CPU time, so that what else runs does not count.
 lateral()
 {
 	value "SET max_parallel_workers_per_gather = 0; DO \$\$
 		DECLARE
-			started timestamptz;
-			empty double precision;
-			full_time double precision;
+			-- Nanoseconds that this backend has run.
+			schedstat CONSTANT text := '/proc/self/schedstat';
+			started double precision;
+			middle double precision;
+			ended double precision;
 			best double precision := 'Infinity';
 		BEGIN
 			FOR i IN 1 .. 5 LOOP
-				started := clock_timestamp();
+				started := split_part(pg_read_file(schedstat), ' ', 1);
 				PERFORM count(*) FROM member;
-				empty := extract(epoch FROM clock_timestamp() - started);
-				started := clock_timestamp();
+				middle := split_part(pg_read_file(schedstat), ' ', 1);
 				PERFORM count(*) FROM member, LATERAL commrec.recommend(user_id, 10, 'm$1');
-				full_time := extract(epoch FROM clock_timestamp() - started);
-				best := least(best, (full_time - empty) / 10000 * 1e6);
+				ended := split_part(pg_read_file(schedstat), ' ', 1);
+				best := least(best, ((ended - middle) - (middle - started)) / 10000 / 1000);
 			END LOOP;
 			PERFORM set_config('bench.result', round(best::numeric, 1)::text, false);
 		END \$\$;
