@@ -22,8 +22,10 @@
 #if CR_LANES == 4
 /* BLAS finds wider vectors at run time: worth a call from this size on. */
 #include <cblas.h>
+#include <lapacke.h>
 #define BLAS_DIMS_MIN		32
 #define BLAS_ROWS_MIN		16
+#define BLAS_FACTOR_MIN		128
 #endif
 
 /* to = from +- panel' panel, where tiles say which part. */
@@ -318,11 +320,43 @@ solve_columns(float *columns, int32_t ld, const float *inverse)
 	}
 }
 
+#if CR_LANES == 4
+/* The same by LAPACK, to which the upper triangle of a row-major matrix is a lower one; no inverses. */
+static int
+factor_by_blas(const CrFactor *f)
+{
+	for (int32_t i = 0; i < f->dims; i++)
+	{
+		size_t		diagonal = (size_t) i * f->ld + i;
+
+		memcpy(f->factor + diagonal, f->matrix + diagonal,
+			   (size_t) (f->dims + 1 - i) * sizeof(float));
+	}
+	if (LAPACKE_spotrf_work(LAPACK_COL_MAJOR, 'L', f->dims, f->factor, f->ld) != 0)
+		return 0;
+	cblas_strsv(CblasColMajor, CblasLower, CblasNoTrans, CblasNonUnit, f->dims, f->factor, f->ld,
+				f->factor + f->dims, f->ld);
+	return 1;
+}
+
+static void
+substitute_by_blas(const CrFactor *f, float *x)
+{
+	for (int32_t i = 0; i < f->dims; i++)
+		x[i] = f->factor[(size_t) i * f->ld + f->dims];
+	cblas_strsv(CblasColMajor, CblasLower, CblasTrans, CblasNonUnit, f->dims, f->factor, f->ld, x, 1);
+}
+#endif
+
 static int
 factor(const CrFactor *f)
 {
 	Update		update = {f->matrix, f->factor, f->ld, f->factor, f->ld, 0};
 
+#if CR_LANES == 4
+	if (f->dims >= BLAS_FACTOR_MIN)
+		return factor_by_blas(f);
+#endif
 	for (int32_t strip = 0; strip < f->dims; strip += CR_LANES)
 	{
 		float	   *rows = f->factor + (size_t) strip * f->ld;
@@ -342,6 +376,13 @@ factor(const CrFactor *f)
 static void
 substitute(const CrFactor *f, float *x)
 {
+#if CR_LANES == 4
+	if (f->dims >= BLAS_FACTOR_MIN)
+	{
+		substitute_by_blas(f, x);
+		return;
+	}
+#endif
 	for (int32_t strip = f->dims - CR_LANES; strip >= 0; strip -= CR_LANES)
 	{
 		const float *inverse = f->inverse + (size_t) strip * CR_LANES;
