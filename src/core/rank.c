@@ -5,24 +5,30 @@
 #include <math.h>
 
 #include "core/rank.h"
+#include "core/rank_kernels.h"
 
 #define SKIP_ITEMS	64			/* looked at together, and passed over if none matters */
 
-/* Does any of the scores exceed the limit?  No early end, so that it runs in vectors. */
-static int
-any_above(const float *scores, int32_t items, float limit)
+static const CrRankKernels *
+kernels_of(CrSimd simd)
 {
-	int			any = 0;
-
-	for (int32_t i = 0; i < items; i++)
-		any |= scores[i] > limit;
-	return any;
+	switch (simd)
+	{
+		case CR_SIMD_AVX512:
+			return &cr_rank_kernels_avx512;
+		case CR_SIMD_AVX2:
+			return &cr_rank_kernels_avx2;
+		case CR_SIMD_PORTABLE:
+			break;
+	}
+	return &cr_rank_kernels_portable;
 }
 
 int32_t
-cr_rank_candidates(const float *scores, int32_t items, float slack, CrTopK *top,
+cr_rank_candidates(CrSimd simd, const float *scores, int32_t items, float slack, CrTopK *top,
 				   int32_t *candidates)
 {
+	const CrRankKernels *kernels = kernels_of(simd);
 	float		limit = -INFINITY;
 	int32_t		taken = 0;
 	int32_t		count = 0;
@@ -31,7 +37,7 @@ cr_rank_candidates(const float *scores, int32_t items, float slack, CrTopK *top,
 	{
 		int32_t		to = from + SKIP_ITEMS < items ? from + SKIP_ITEMS : items;
 
-		if (!any_above(scores + from, to - from, limit))
+		if (!kernels->any_above(scores + from, to - from, limit))
 			continue;
 		for (int32_t i = from; i < to; i++)
 		{
@@ -52,18 +58,9 @@ cr_rank_candidates(const float *scores, int32_t items, float slack, CrTopK *top,
 }
 
 int32_t
-cr_rank_above(const float *scores, int32_t items, float score, int32_t *equal)
+cr_rank_above(CrSimd simd, const float *scores, int32_t items, float score, int32_t *equal)
 {
-	int32_t		above = 0;
-	int32_t		same = 0;
-
-	for (int32_t i = 0; i < items; i++)
-	{
-		above += scores[i] > score;
-		same += scores[i] == score;
-	}
-	*equal = same;
-	return above;
+	return kernels_of(simd)->count_above(scores, items, score, equal);
 }
 
 double

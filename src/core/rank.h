@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 
+#include "core/simd.h"
 #include "core/topk.h"
 
 /*
@@ -19,11 +20,12 @@
  * -infinity stands for what is not to be recommended, and is never picked.
  * candidates has room for all "items".  Returns their number.
  */
-extern int32_t cr_rank_candidates(const float *scores, int32_t items, float slack, CrTopK *top,
-								  int32_t *candidates);
+extern int32_t cr_rank_candidates(CrSimd simd, const float *scores, int32_t items, float slack,
+								  CrTopK *top, int32_t *candidates);
 
 /* How many scores are above "score"; *equal how many are equal to it. */
-extern int32_t cr_rank_above(const float *scores, int32_t items, float score, int32_t *equal);
+extern int32_t cr_rank_above(CrSimd simd, const float *scores, int32_t items, float score,
+							 int32_t *equal);
 
 /*
  * Gini coefficient of counts, which must ascend: 0 if all are the same, near 1

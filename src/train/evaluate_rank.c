@@ -14,6 +14,7 @@
 
 #include "miscadmin.h"
 
+#include "common/guc.h"
 #include "core/metrics.h"
 #include "core/rank.h"
 #include "core/vector.h"
@@ -28,6 +29,7 @@ typedef struct Ranker
 	const EvaluateCatalogue *catalogue;
 	const EvaluateUsers *users;
 	EvaluateLists *lists;
+	CrSimd		simd;
 	int32		batch_users;
 	float	   *scores;			/* batch_users x items */
 	float		norm;			/* of the longest item */
@@ -105,7 +107,7 @@ auc_of_scores(const Ranker *ranker, int32 user, const float *scores)
 	for (int32 i = 0; i < tests; i++)
 	{
 		int32		equal;
-		int32		above = cr_rank_above(scores, items, scores[test[i]], &equal);
+		int32		above = cr_rank_above(ranker->simd, scores, items, scores[test[i]], &equal);
 
 		CHECK_FOR_INTERRUPTS();
 		lost += above + 0.5 * (equal - 1);
@@ -157,8 +159,8 @@ rank_user(Ranker *ranker, int32 user, float *scores)
 	slack = 2 * (float) catalogue->dims * FLT_EPSILON *
 		cr_norm_upper(vector, catalogue->dims) * ranker->norm;
 	cr_topk_init(&top, ranker->entries, ranker->lists->k);
-	rank_exactly(ranker, user, cr_rank_candidates(scores, catalogue->items, slack, &top,
-												  ranker->candidates));
+	rank_exactly(ranker, user, cr_rank_candidates(ranker->simd, scores, catalogue->items,
+												  slack, &top, ranker->candidates));
 	ranker->lists->auc[user] = auc_of_scores(ranker, user, scores);
 }
 
@@ -338,6 +340,7 @@ ranker_init(Ranker *ranker, EvaluateMemory *memory)
 	int32		items = Max(catalogue->items, 1);
 
 	lists_alloc(ranker->users, catalogue->items, memory, ranker->lists);
+	ranker->simd = CommrecSimd();
 	ranker->batch_users = Max(1, Min(BATCH_USERS, BATCH_FLOATS / items));
 	ranker->scores = EvaluateAlloc(memory, (int64) ranker->batch_users * items, sizeof(float));
 	ranker->candidates = EvaluateAlloc(memory, items, sizeof(int32));

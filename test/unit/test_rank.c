@@ -10,7 +10,7 @@
 
 /* The k best of the candidates must be the k best of all, whatever is blotted out. */
 static void
-check_candidates(uint64_t seed, int32_t k, float slack, int coarse)
+check_candidates(CrSimd simd, uint64_t seed, int32_t k, float slack, int coarse)
 {
 	float		scores[ITEMS];
 	int32_t		candidates[ITEMS];
@@ -30,7 +30,7 @@ check_candidates(uint64_t seed, int32_t k, float slack, int coarse)
 		scores[i] = i % 7 == 3 ? -INFINITY : (float) (coarse ? floor(uniform * 8) : uniform);
 	}
 	cr_topk_init(&top, entries, k);
-	count = cr_rank_candidates(scores, ITEMS, slack, &top, candidates);
+	count = cr_rank_candidates(simd, scores, ITEMS, slack, &top, candidates);
 	cr_topk_init(&best, all, k);
 	for (int32_t i = 0; i < ITEMS; i++)
 	{
@@ -63,14 +63,17 @@ check_candidates(uint64_t seed, int32_t k, float slack, int coarse)
 static void
 candidates_hold_the_best(void)
 {
-	for (uint64_t seed = 1; seed <= 20; seed++)
+	for (CrSimd simd = CR_SIMD_PORTABLE; simd <= cr_simd_best(); simd++)
 	{
-		check_candidates(seed, 1, 0.0f, 0);
-		check_candidates(seed, 10, 0.0f, 0);
-		check_candidates(seed, 10, 0.05f, 0);
-		check_candidates(seed, 10, 0.0f, 1);
-		check_candidates(seed, 10, 1.0f, 1);
-		check_candidates(seed, ITEMS, 0.0f, 0);
+		for (uint64_t seed = 1; seed <= 20; seed++)
+		{
+			check_candidates(simd, seed, 1, 0.0f, 0);
+			check_candidates(simd, seed, 10, 0.0f, 0);
+			check_candidates(simd, seed, 10, 0.05f, 0);
+			check_candidates(simd, seed, 10, 0.0f, 1);
+			check_candidates(simd, seed, 10, 1.0f, 1);
+			check_candidates(simd, seed, ITEMS, 0.0f, 0);
+		}
 	}
 }
 
@@ -80,9 +83,12 @@ counts_by_hand(void)
 	const float scores[] = {3, 1, 2, 2, -INFINITY, 5};
 	int32_t		equal;
 
-	CHECK(cr_rank_above(scores, 6, 2, &equal) == 2 && equal == 2);
-	CHECK(cr_rank_above(scores, 6, 5, &equal) == 0 && equal == 1);
-	CHECK(cr_rank_above(scores, 6, 0, &equal) == 5 && equal == 0);
+	for (CrSimd simd = CR_SIMD_PORTABLE; simd <= cr_simd_best(); simd++)
+	{
+		CHECK(cr_rank_above(simd, scores, 6, 2, &equal) == 2 && equal == 2);
+		CHECK(cr_rank_above(simd, scores, 6, 5, &equal) == 0 && equal == 1);
+		CHECK(cr_rank_above(simd, scores, 6, 0, &equal) == 5 && equal == 0);
+	}
 }
 
 static void

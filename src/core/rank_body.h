@@ -1,0 +1,36 @@
+/*
+ * rank_body.h
+ *		The loops over one user's scores, for the instruction set that the including file is built for.
+ *
+ * The including file defines KERNELS, the name of its table.  There is no early
+ * end in any loop, so that compilers run them in vectors; all of them count, so
+ * that the answers are the same at every level.
+ */
+#include "core/rank_kernels.h"
+
+static int
+any_above(const float *scores, int32_t items, float limit)
+{
+	int			any = 0;
+
+	for (int32_t i = 0; i < items; i++)
+		any |= scores[i] > limit;
+	return any;
+}
+
+static int32_t
+count_above(const float *scores, int32_t items, float score, int32_t *equal)
+{
+	int32_t		above = 0;
+	int32_t		same = 0;
+
+	for (int32_t i = 0; i < items; i++)
+	{
+		above += scores[i] > score;
+		same += scores[i] == score;
+	}
+	*equal = same;
+	return above;
+}
+
+const CrRankKernels KERNELS = {any_above, count_above};
