@@ -141,6 +141,16 @@ SELECT bool_or(a.value <> b.value) AS differ
 SELECT DISTINCT users FROM commrec.evaluate('judged', split => 'last', replicates => 0) WHERE metric = 'recall';
 SELECT DISTINCT users FROM commrec.evaluate('judged', split => 'last', users => 20, replicates => 0) WHERE metric = 'recall';
 SELECT evaluation, protocol, users, pairs FROM judged.evaluation ORDER BY evaluation DESC LIMIT 2;
+-- the newest event of a pair may be of any action: item 1 was liked last, item 2 only looked at before that
+CREATE TABLE regress_evaluate.actions (user_id integer, item_id integer, action text, at timestamptz);
+INSERT INTO regress_evaluate.actions SELECT u, i, a, timestamptz '2026-01-01 00:00+00' + interval '1 day' *
+		CASE WHEN i = 1 AND a = 'click' THEN 9 WHEN i = 2 THEN 5 ELSE 1 END
+	FROM generate_series(1, 20) AS u, generate_series(1, 3) AS i, unnest('{click,view}'::text[]) AS a;
+INSERT INTO regress_evaluate.actions SELECT u, 1, 'view', '2026-01-02 00:00+00' FROM generate_series(21, 25) AS u;
+SELECT count(*) > 0 AS created FROM commrec.create_model('newest', 'regress_evaluate.actions', action_column => 'action', time_column => 'at');
+SELECT users, value FROM commrec.evaluate('newest', split => 'last', k => '{5}', replicates => 0, baselines => '{popular}')
+	WHERE metric = 'recall' AND scorer = 'popular';
+SELECT commrec.drop_model('newest');
 -- hyperparameters of a version, and of the call
 SELECT count(*) > 0 AS rows FROM commrec.evaluate('judged', 1, hyperparameters => '{"epochs": 2}', replicates => 0);
 SELECT version, hyperparameters -> 'factors' AS factors, hyperparameters -> 'epochs' AS epochs FROM judged.evaluation ORDER BY evaluation DESC LIMIT 1;

@@ -163,3 +163,28 @@ ArgumentTimeBefore(FunctionCallInfo fcinfo, int argument, const char *name, Time
 				 errmsg("%s must not be negative", name)));
 	return true;
 }
+
+Oid
+ArgumentRequiredModel(FunctionCallInfo fcinfo, int argument)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("model must not be null"),
+				 errhint("Name the model; the view commrec.models lists those that you may use.")));
+	return ArgumentModel(fcinfo, argument);
+}
+
+int32
+ArgumentInteger(FunctionCallInfo fcinfo, int argument, const char *name, int32 low, int32 high,
+				int32 preset)
+{
+	int32		value = PG_ARGISNULL(argument) ? preset : PG_GETARG_INT32(argument);
+
+	if (value < low || value > high)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be between %d and %d, not %d", name, low, high, value),
+				 errhint("Leave it out for the default.")));
+	return value;
+}

@@ -42,4 +42,11 @@ extern void ArgumentIds(FunctionCallInfo fcinfo, int argument, IdKind kind, cons
 extern bool ArgumentTimeBefore(FunctionCallInfo fcinfo, int argument, const char *name,
 							   TimestampTz *time);
 
+/* The schema of the model named by a text argument; 22004 for NULL. */
+extern Oid	ArgumentRequiredModel(FunctionCallInfo fcinfo, int argument);
+
+/* An integer within bounds, ends included, else 22023; NULL gives the preset. */
+extern int32 ArgumentInteger(FunctionCallInfo fcinfo, int argument, const char *name, int32 low,
+							 int32 high, int32 preset);
+
 #endif							/* COMMREC_ARGUMENTS_H */

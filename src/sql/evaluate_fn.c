@@ -15,12 +15,13 @@
 #include "utils/tuplestore.h"
 
 #include "common/compat.h"
+#include "sql/arguments.h"
 #include "train/evaluate.h"
 
 PG_FUNCTION_INFO_V1(commrec_evaluate);
 
 #define METRIC_COLUMNS		8
-#define REPLICATES_MAX		100000
+#define REPLICATES_MAX		10000
 
 /* Places of the arguments of commrec.evaluate(). */
 typedef enum EvaluateArgument
@@ -29,32 +30,6 @@ typedef enum EvaluateArgument
 	ARG_STRATA, ARG_SPLIT, ARG_TEST_SHARE, ARG_HYPERPARAMETERS, ARG_USERS, ARG_REPLICATES,
 	ARG_CONFIDENCE, ARG_SEED, ARG_WORKERS, ARG_VERBOSE, ARG_ROW_SECURITY
 } EvaluateArgument;
-
-static Oid
-model_argument(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(ARG_MODEL))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("model must not be null"),
-				 errhint("Name the model; the view commrec.models lists those that you may use.")));
-	return ModelFind(text_to_cstring(PG_GETARG_TEXT_PP(ARG_MODEL)));
-}
-
-/* An integer argument within bounds; NULL gives the preset. */
-static int32
-integer_argument(FunctionCallInfo fcinfo, int number, const char *name, int32 low, int32 high,
-				 int32 preset)
-{
-	int32		value = PG_ARGISNULL(number) ? preset : PG_GETARG_INT32(number);
-
-	if (!PG_ARGISNULL(number) && (value < low || value > high))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be between %d and %d, not %d", name, low, high, value),
-				 errhint("Leave it out for the default.")));
-	return value;
-}
 
 /* A number between 0 and 1, both excluded. */
 static double
@@ -185,18 +160,20 @@ static void
 read_options(FunctionCallInfo fcinfo, EvaluateOptions *options)
 {
 	memset(options, 0, sizeof(EvaluateOptions));
-	options->version = integer_argument(fcinfo, ARG_VERSION, "version", 1, PG_INT32_MAX, 0);
+	options->version = PG_ARGISNULL(ARG_VERSION) ? 0 :
+		ArgumentInteger(fcinfo, ARG_VERSION, "version", 1, PG_INT32_MAX, 1);
 	options->test = PG_ARGISNULL(ARG_TEST) ? InvalidOid : PG_GETARG_OID(ARG_TEST);
 	options->negatives = PG_ARGISNULL(ARG_NEGATIVES) ? InvalidOid :
 		PG_GETARG_OID(ARG_NEGATIVES);
 	options->strata = !PG_ARGISNULL(ARG_STRATA) && PG_GETARG_BOOL(ARG_STRATA);
 	options->hyperparameters = PG_ARGISNULL(ARG_HYPERPARAMETERS) ? NULL :
 		PG_GETARG_JSONB_P(ARG_HYPERPARAMETERS);
-	options->users = integer_argument(fcinfo, ARG_USERS, "users", 1, PG_INT32_MAX, 0);
-	options->replicates = integer_argument(fcinfo, ARG_REPLICATES, "replicates", 0,
+	options->users = PG_ARGISNULL(ARG_USERS) ? 0 :
+		ArgumentInteger(fcinfo, ARG_USERS, "users", 1, PG_INT32_MAX, 1);
+	options->replicates = ArgumentInteger(fcinfo, ARG_REPLICATES, "replicates", 0,
 										   REPLICATES_MAX, 1000);
 	options->confidence = part_argument(fcinfo, ARG_CONFIDENCE, "confidence", 0.95);
-	options->seed = (uint64) integer_argument(fcinfo, ARG_SEED, "seed", 0, PG_INT32_MAX, 42);
+	options->seed = (uint64) ArgumentInteger(fcinfo, ARG_SEED, "seed", 0, PG_INT32_MAX, 42);
 	options->workers = PG_ARGISNULL(ARG_WORKERS) ? -1 : PG_GETARG_INT32(ARG_WORKERS);
 	options->verbose = !PG_ARGISNULL(ARG_VERBOSE) && PG_GETARG_BOOL(ARG_VERBOSE);
 	options->allow_row_security = !PG_ARGISNULL(ARG_ROW_SECURITY) &&
@@ -232,7 +209,7 @@ put_metric(ReturnSetInfo *result, const StoredMetric *metric)
 Datum
 commrec_evaluate(PG_FUNCTION_ARGS)
 {
-	Oid			schema = model_argument(fcinfo);
+	Oid			schema = ArgumentRequiredModel(fcinfo, ARG_MODEL);
 	EvaluateOptions options;
 	EvaluateResult result;
 

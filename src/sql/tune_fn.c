@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "sql/arguments.h"
 #include "train/evaluate.h"
 #include "train/tune.h"
 
@@ -38,21 +39,6 @@ require_top_level(FunctionCallInfo fcinfo)
 			(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
 			 errmsg("commrec.tune() cannot run inside a transaction block"),
 			 errhint("Call it as a statement of its own: it commits after every trial.")));
-}
-
-/* An integer argument within bounds; NULL gives the preset. */
-static int32
-integer_argument(FunctionCallInfo fcinfo, int number, const char *name, int32 low, int32 high,
-				 int32 preset)
-{
-	int32		value = PG_ARGISNULL(number) ? preset : PG_GETARG_INT32(number);
-
-	if (value < low || value > high)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be between %d and %d, not %d", name, low, high, value),
-				 errhint("Leave it out for %d.", preset)));
-	return value;
 }
 
 static double
@@ -85,30 +71,27 @@ Datum
 commrec_tune(PG_FUNCTION_ARGS)
 {
 	TuneOptions options;
+	Oid			schema;
 
 	require_top_level(fcinfo);
-	if (PG_ARGISNULL(ARG_MODEL))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("model must not be null"),
-				 errhint("Name the model; the view commrec.models lists those that you may use.")));
+	schema = ArgumentRequiredModel(fcinfo, ARG_MODEL);
 	options.search = PG_ARGISNULL(ARG_SEARCH) ? NULL : PG_GETARG_JSONB_P(ARG_SEARCH);
-	options.trials = integer_argument(fcinfo, ARG_TRIALS, "trials", 1, TRIALS_MAX, 30);
+	options.trials = ArgumentInteger(fcinfo, ARG_TRIALS, "trials", 1, TRIALS_MAX, 30);
 	options.seconds = budget_argument(fcinfo);
 	options.metric = PG_ARGISNULL(ARG_METRIC) ? "ndcg@10" :
 		text_to_cstring(PG_GETARG_TEXT_PP(ARG_METRIC));
 	options.split = PG_ARGISNULL(ARG_SPLIT) ? NULL :
 		text_to_cstring(PG_GETARG_TEXT_PP(ARG_SPLIT));
 	EvaluateCheckSplit(options.split);
-	options.folds = integer_argument(fcinfo, ARG_FOLDS, "folds", 1, FOLDS_MAX, 3);
+	options.folds = ArgumentInteger(fcinfo, ARG_FOLDS, "folds", 1, FOLDS_MAX, 3);
 	options.apply = bool_argument(fcinfo, ARG_APPLY);
-	options.users = integer_argument(fcinfo, ARG_USERS, "users", 1, PG_INT32_MAX, 10000);
-	options.seed = (uint64) integer_argument(fcinfo, ARG_SEED, "seed", 0, PG_INT32_MAX, 42);
+	options.users = ArgumentInteger(fcinfo, ARG_USERS, "users", 1, PG_INT32_MAX, 10000);
+	options.seed = (uint64) ArgumentInteger(fcinfo, ARG_SEED, "seed", 0, PG_INT32_MAX, 42);
 	options.workers = PG_ARGISNULL(ARG_WORKERS) ? -1 : PG_GETARG_INT32(ARG_WORKERS);
 	options.verbose = bool_argument(fcinfo, ARG_VERBOSE);
 	options.allow_row_security = bool_argument(fcinfo, ARG_ROW_SECURITY);
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	Tune(ModelFind(text_to_cstring(PG_GETARG_TEXT_PP(ARG_MODEL))), &options);
+	Tune(schema, &options);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -49,15 +49,6 @@ EvaluateTry(const EventSplit *split, const CrIalsHyperparameters *given,
 	BudgetRelease(budget, memory.bytes);
 }
 
-static int
-compare_doubles(const void *left, const void *right)
-{
-	double		a = *(const double *) left;
-	double		b = *(const double *) right;
-
-	return a < b ? -1 : a > b;
-}
-
 /* Means, and the interval of their difference. */
 static void
 compare_figures(const float *candidate, const float *incumbent, uint64 seed,
@@ -84,9 +75,7 @@ compare_figures(const float *candidate, const float *incumbent, uint64 seed,
 		}
 	}
 	count = cr_bootstrap_means(&bootstrap, COLUMN_DIFFERENCE, COLUMN_ONE, means);
-	qsort(means, (size_t) count, sizeof(double), compare_doubles);
-	comparison->low = cr_quantile(means, count, (1 - COMPARE_CONFIDENCE) / 2);
-	comparison->high = cr_quantile(means, count, (1 + COMPARE_CONFIDENCE) / 2);
+	EvaluateInterval(means, count, COMPARE_CONFIDENCE, &comparison->low, &comparison->high);
 }
 
 /* Both on one split, if there is enough to split. */

@@ -195,6 +195,9 @@ extern void EvaluateStoredCase(const ModelConfig *config, const EvaluateVersion 
 extern int32 *EvaluateOrder(const double *key, const int32 *number, int32 items,
 							EvaluateMemory *memory);
 
+/* Of two positions, for qsort and bsearch. */
+extern int	EvaluateComparePositions(const void *left, const void *right);
+
 /* evaluate_rank.c */
 extern void EvaluateRankModel(const EvaluateCatalogue *catalogue, const EvaluateUsers *users,
 							  EvaluateMemory *memory, EvaluateLists *lists);
@@ -205,6 +208,10 @@ extern void EvaluateRankOrder(const EvaluateCatalogue *catalogue, const int32 *o
 /* evaluate_score.c: one metric of the list of every user. */
 extern void EvaluateFigures(const EvaluateUsers *users, const EvaluateLists *lists,
 							const EvaluateMeasure *measure, float *figures);
+
+/* evaluate_score.c: what holds the middle "confidence" of the means, which are put in order; NaN of none. */
+extern void EvaluateInterval(double *means, int32 count, double confidence, double *low,
+							 double *high);
 
 /* evaluate_score.c: all figures of all scorers, the first of which is the model. */
 extern void EvaluateScore(const EvaluateCatalogue *catalogue, const EvaluateUsers *users,

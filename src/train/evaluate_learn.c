@@ -308,8 +308,8 @@ fill_orders(const EventSplit *split, const EvaluateModel *model, const int32 *nu
 	fill_ages(split, number, memory, catalogue);
 }
 
-static int
-compare_positions(const void *left, const void *right)
+int
+EvaluateComparePositions(const void *left, const void *right)
 {
 	int32		a = *(const int32 *) left;
 	int32		b = *(const int32 *) right;
@@ -331,7 +331,7 @@ fill_user_items(const EventSplit *split, const EvaluateModel *model, const int32
 	for (int64 pair = from; pair < to; pair++)
 		users->seen[seen++] = position[touched->item[pair]];
 	qsort(users->seen + users->seen_start[i], (size_t) (to - from), sizeof(int32),
-		  compare_positions);
+		  EvaluateComparePositions);
 	for (int64 pair = split->test_start[i]; pair < split->test_start[i + 1]; pair++)
 	{
 		if (position[split->test_item[pair]] == EVALUATE_NEVER)
@@ -340,7 +340,7 @@ fill_user_items(const EventSplit *split, const EvaluateModel *model, const int32
 			users->test[test++] = position[split->test_item[pair]];
 	}
 	qsort(users->test + users->test_start[i], (size_t) (test - users->test_start[i]),
-		  sizeof(int32), compare_positions);
+		  sizeof(int32), EvaluateComparePositions);
 	users->seen_start[i + 1] = seen;
 	users->test_start[i + 1] = test;
 }

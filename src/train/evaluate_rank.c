@@ -224,6 +224,7 @@ list_from_order(const EvaluateCatalogue *catalogue, const EvaluateUsers *users, 
 
 	for (int32 i = 0; i < catalogue->items && count < lists->k; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (!is_seen(users, user, order[i]))
 			list[count++] = order[i];
 	}

@@ -138,12 +138,19 @@ scorer_columns(const Scoring *scoring)
 static bool
 is_test(const EvaluateUsers *users, int32 user, int32 position)
 {
-	for (int64 i = users->test_start[user]; i < users->test_start[user + 1]; i++)
+	int64		low = users->test_start[user];
+	int64		high = users->test_start[user + 1];
+
+	while (low < high)
 	{
-		if (users->test[i] >= position)
-			return users->test[i] == position;
+		int64		middle = low + (high - low) / 2;
+
+		if (users->test[middle] < position)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return false;
+	return low < users->test_start[user + 1] && users->test[low] == position;
 }
 
 /* Ranks of the user's relevant items in a list. */
@@ -288,6 +295,7 @@ add_user(Scoring *scoring, const Stratum *stratum, int32 user)
 	float	   *row = scoring->figures + (Size) scoring->filled * scoring->columns;
 	float	   *out = row;
 
+	CHECK_FOR_INTERRUPTS();
 	if (seen < stratum->seen_low || seen > stratum->seen_high || relevant == 0)
 		return;
 	*out++ = 1;
@@ -325,10 +333,17 @@ compare_doubles(const void *left, const void *right)
 	return a < b ? -1 : a > b;
 }
 
+void
+EvaluateInterval(double *means, int32 count, double confidence, double *low, double *high)
+{
+	qsort(means, (size_t) count, sizeof(double), compare_doubles);
+	*low = cr_quantile(means, count, (1 - confidence) / 2);
+	*high = cr_quantile(means, count, (1 + confidence) / 2);
+}
+
 static void
 set_interval(Scoring *scoring, int column, StoredMetric *row)
 {
-	double		confidence = scoring->options->confidence;
 	int32		count;
 
 	row->low = row->high = NAN;
@@ -336,9 +351,7 @@ set_interval(Scoring *scoring, int column, StoredMetric *row)
 		return;
 	count = cr_bootstrap_means(&scoring->bootstrap, column, scoring->column[column].defined,
 							   scoring->means);
-	qsort(scoring->means, (size_t) count, sizeof(double), compare_doubles);
-	row->low = cr_quantile(scoring->means, count, (1 - confidence) / 2);
-	row->high = cr_quantile(scoring->means, count, (1 + confidence) / 2);
+	EvaluateInterval(scoring->means, count, scoring->options->confidence, &row->low, &row->high);
 }
 
 static const char *
@@ -357,6 +370,7 @@ emit_column(Scoring *scoring, const Stratum *stratum, int number)
 	double		users = scoring->sums[column->defined];
 	StoredMetric *row;
 
+	CHECK_FOR_INTERRUPTS();
 	if (column->metric == METRIC_DEFINED || users == 0)
 		return;
 	row = add_row(scoring->rows);
@@ -508,7 +522,7 @@ score_popularity(Scoring *scoring, uint8 *counts)
 		{
 			int32		position = catalogue->by_users[i];
 
-			counts[position] = Min((int) (3 * before / total), 2) == third;
+			counts[position] = Min((int) (3 * before / Max(total, 1)), 2) == third;
 			before += catalogue->users[position];
 		}
 		score_stratum(scoring, &stratum);

@@ -85,19 +85,6 @@ hold_out_by_time(SplitWork *work)
 	}
 }
 
-/* Mark all events of one item of a user. */
-static void
-hold_out_item(SplitWork *work, int32 user, int32 item, uint8 mark)
-{
-	const EventLog *log = work->log;
-
-	for (int64 e = log->start[user]; e < log->start[user + 1]; e++)
-	{
-		if (log->item[e] == item)
-			work->is_held[e] = mark;
-	}
-}
-
 static int64
 count_positive(const Touched *touched, int32 user)
 {
@@ -108,36 +95,65 @@ count_positive(const Touched *touched, int32 user)
 	return count;
 }
 
-static bool
-is_positive(const Touched *touched, int32 user, int32 item)
+/* The events of one pair: where they begin and end. */
+typedef struct PairEvents
 {
-	for (int64 pair = touched->start[user]; pair < touched->start[user + 1]; pair++)
-	{
-		if (touched->item[pair] == item)
-			return touched->preference[pair] > 0;
-	}
-	return false;
-}
+	int64		from;
+	int64		to;
+} PairEvents;
 
-/* The preferred item of the user's newest event left; the last of several; -1 if none has a time. */
-static int32
-newest_item(const SplitWork *work, int32 user)
+/* Go on to the events of a pair; pairs and events of a user are in the same order. */
+static void
+find_pair_events(const SplitWork *work, int64 pair, int64 end, PairEvents *events)
 {
 	const EventLog *log = work->log;
-	TimestampTz newest = EVENT_NO_TIME;
-	int32		item = -1;
+	int32		item = work->all->item[pair];
 
-	for (int64 e = log->start[user]; e < log->start[user + 1]; e++)
+	while (log->item[events->to] < item)
+		events->to++;
+	events->from = events->to;
+	while (events->to < end && log->item[events->to] == item)
 	{
-		EVENTS_POLL(e);
-		if (work->is_held[e] || log->time[e] == EVENT_NO_TIME || log->time[e] < newest)
-			continue;
-		if (log->item[e] != item && !is_positive(work->all, user, log->item[e]))
-			continue;
-		newest = log->time[e];
-		item = log->item[e];
+		EVENTS_POLL(events->to);
+		events->to++;
 	}
-	return item;
+}
+
+static void
+mark_events(SplitWork *work, const PairEvents *events, uint8 mark)
+{
+	memset(work->is_held + events->from, mark, (Size) (events->to - events->from));
+}
+
+/*
+ * Mark the events of the preferred item that the user has had to do with last,
+ * of those that are not marked; of several the last.  Nothing if none has a time.
+ */
+static void
+hold_out_newest(SplitWork *work, int32 user, uint8 mark)
+{
+	const EventLog *log = work->log;
+	const Touched *all = work->all;
+	PairEvents	events = {log->start[user], log->start[user]};
+	PairEvents	found = {0, 0};
+	TimestampTz newest = EVENT_NO_TIME;
+
+	for (int64 pair = all->start[user]; pair < all->start[user + 1]; pair++)
+	{
+		find_pair_events(work, pair, log->start[user + 1], &events);
+		if (all->preference[pair] <= 0 || work->is_held[events.from])
+			continue;
+		for (int64 e = events.from; e < events.to; e++)
+		{
+			EVENTS_POLL(e);
+			if (log->time[e] != EVENT_NO_TIME && log->time[e] >= newest)
+			{
+				newest = log->time[e];
+				found = events;
+			}
+		}
+	}
+	mark_events(work, &found, mark);
 }
 
 /* The newest item, or the one before the newest ones, of every user who has another. */
@@ -152,12 +168,7 @@ hold_out_last(SplitWork *work)
 		if (count_positive(work->all, user) < 2 + newer)
 			continue;
 		for (int i = 0; i <= newer; i++)
-		{
-			int32		item = newest_item(work, user);
-
-			if (item >= 0)
-				hold_out_item(work, user, item, i < newer ? HELD_OUT : HELD_TEST);
-		}
+			hold_out_newest(work, user, i < newer ? HELD_OUT : HELD_TEST);
 	}
 }
 
@@ -171,16 +182,16 @@ hold_out_at_random(SplitWork *work)
 	cr_rng_init(&rng, work->options->seed, EVALUATE_STREAM_PAIRS);
 	for (int32 user = 0; user < all->users; user++)
 	{
+		PairEvents	events = {work->log->start[user], work->log->start[user]};
 		int64		left = count_positive(all, user);
 
 		for (int64 pair = all->start[user]; pair < all->start[user + 1]; pair++)
 		{
-			EVENTS_POLL(pair);
-			if (all->preference[pair] <= 0)
-				continue;
-			if (cr_rng_uniform(&rng) < work->options->test_share && left > 1)
+			find_pair_events(work, pair, work->log->start[user + 1], &events);
+			if (all->preference[pair] > 0 &&
+				cr_rng_uniform(&rng) < work->options->test_share && left > 1)
 			{
-				hold_out_item(work, user, all->item[pair], HELD_TEST);
+				mark_events(work, &events, HELD_TEST);
 				left--;
 			}
 		}

@@ -324,15 +324,6 @@ choose_users(StoredCase *stored)
 						 ModelSchemaName(stored->config->schema), MODEL_ACTION)));
 }
 
-static int
-compare_positions(const void *left, const void *right)
-{
-	int32		a = *(const int32 *) left;
-	int32		b = *(const int32 *) right;
-
-	return a < b ? -1 : a > b;
-}
-
 /* Vector and seen items of the i-th test user; the room for seen items grows as needed. */
 static void
 read_user(StoredCase *stored, int32 i, int64 *room)
@@ -367,7 +358,7 @@ is_seen(const EvaluateUsers *users, int32 i, int32 position)
 {
 	return bsearch(&position, users->seen + users->seen_start[i],
 				   (size_t) (users->seen_start[i + 1] - users->seen_start[i]), sizeof(int32),
-				   compare_positions) != NULL;
+				   EvaluateComparePositions) != NULL;
 }
 
 /* What the i-th test user will see, unless he has seen it. */
@@ -391,7 +382,7 @@ fill_test(StoredCase *stored, int32 i)
 			users->test[at++] = position;
 	}
 	qsort(users->test + users->test_start[i], (size_t) (at - users->test_start[i]),
-		  sizeof(int32), compare_positions);
+		  sizeof(int32), EvaluateComparePositions);
 	users->test_start[i + 1] = at;
 }
 
@@ -444,7 +435,7 @@ fill_negatives_of(StoredCase *stored, const TestEvents *negatives, int32 number,
 		int32		position = negatives->position[touched->item[pair]];
 
 		if (position != EVALUATE_NEVER &&
-			bsearch(&position, test, tests, sizeof(int32), compare_positions) == NULL)
+			bsearch(&position, test, tests, sizeof(int32), EvaluateComparePositions) == NULL)
 			users->negative[at++] = position;
 	}
 	users->negative_start[i + 1] = at;

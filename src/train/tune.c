@@ -22,6 +22,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "common/compat.h"
 #include "store/deploy.h"
 #include "store/publish.h"
 #include "train/evaluate_internal.h"
