@@ -8,6 +8,8 @@ CREATE TABLE regress_tune.events AS
 	SELECT u AS user_id, i AS item_id, timestamptz '2026-01-01 00:00+00' + interval '1 hour' * ((u * 7919 + i * 104729) % 2400) AS at
 	FROM generate_series(1, 150) AS u, generate_series(1, 60) AS i
 	WHERE (u * 31 + i * 17) % (CASE WHEN u % 5 = i % 5 THEN 3 ELSE 23 END) = 0;
+CREATE TABLE regress_tune.rated AS SELECT user_id, item_id, 1 + (user_id + item_id) % 5 AS value FROM regress_tune.events WHERE item_id % 7 > 0;
+CREATE TABLE regress_tune.rated_test AS SELECT DISTINCT user_id, item_id + 1 AS item_id FROM regress_tune.rated;
 SELECT count(*) > 0 AS created FROM commrec.create_model('tuned', 'regress_tune.events', time_column => 'at',
 	hyperparameters => '{"factors": 2, "epochs": 1, "regularization": 1}');
 -- in a transaction block it could not commit; in DO it can
@@ -115,5 +117,13 @@ CALL commrec.tune('tuned');
 RESET ROLE;
 DROP OWNED BY regress_tune_reader;
 DROP ROLE regress_tune_reader;
+-- ratings are not ranked
+SELECT count(*) > 0 AS created FROM commrec.create_model('rated', 'regress_tune.rated', value_column => 'value', algorithm => 'als');
+CALL commrec.tune('rated');
+SELECT commrec.train('rated', deploy => 'if_better');
+SELECT commrec.evaluate('rated');
+SELECT version FROM commrec.train('rated', '{"factors": 2, "epochs": 2}');
+SELECT count(*) > 0 AS rows FROM commrec.evaluate('rated', test => 'regress_tune.rated_test', replicates => 10);
+SELECT commrec.drop_model('rated');
 SELECT commrec.drop_model('tuned'), commrec.drop_model('earlier');
 DROP SCHEMA regress_tune CASCADE;

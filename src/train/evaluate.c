@@ -108,16 +108,14 @@ describe_split(EvaluateRun *run, SplitRule rule, const EventSplit *split)
 									100 * run->options->test_share);
 }
 
-/* Splits are of preferences, for models that rank; ratings are judged by how far off they are. */
-static void
-require_ranking(const EvaluateRun *run)
+void
+EvaluateRequireRanking(const char *algorithm, const char *what)
 {
-	if (cr_algorithm_find(run->config->algorithm)->is_explicit)
+	if (cr_algorithm_find(algorithm)->is_explicit)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("commrec.evaluate() cannot split events for algorithm \"%s\"",
-						run->config->algorithm),
-				 errhint("Give a published version of the model held-out events as \"test\", or compare commrec.inner_product() of embeddings with held-out ratings.")));
+				 errmsg("%s cannot split events for algorithm \"%s\"", what, algorithm),
+				 errhint("Give a published version of the model held-out events as \"test\" of commrec.evaluate(), or compare commrec.inner_product() of embeddings with held-out ratings.")));
 }
 
 /* Split the events, train in memory, and set up who is ranked what. */
@@ -134,7 +132,7 @@ evaluate_split(EvaluateRun *run)
 	EvaluateModel model;
 	EventLog   *log;
 
-	require_ranking(run);
+	EvaluateRequireRanking(run->config->algorithm, "commrec.evaluate()");
 	ProgressPhase(&run->progress, "reading events", -1);
 	log = EventsRead(run->config, &events, &run->budget);
 	split_options.rule = EvaluateSplitRule(log, options->has_split_at ? "time" : options->split);

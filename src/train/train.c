@@ -440,6 +440,7 @@ DecideDeployment(TrainRun *run)
 	run->deploys = run->options->deploy != DEPLOY_NEVER;
 	if (run->options->deploy != DEPLOY_IF_BETTER)
 		return;
+	EvaluateRequireRanking(run->config->algorithm, "deploy => 'if_better'");
 	CostsBegin(&run->costs, PHASE_VALIDATION);
 	ProgressPhase(&run->progress, "comparing", -1);
 	EvaluateCompare(run->config->schema, run->config->algorithm, run->log, &run->given,
