@@ -74,9 +74,11 @@ SELECT trial, folds, error LIKE 'training needs at least % MB, limit is 8 MB' AS
 CALL commrec.tune('tuned', '{"factors": [4]}', trials => 3, budget => '0 s');
 SELECT count(*) AS waiting FROM tuned.trial WHERE tuning = 11 AND folds = 0;
 -- a cancel keeps what was finished
+\set VERBOSITY terse
 SET statement_timeout = '2s';
 CALL commrec.tune('tuned', '{"factors": [32, 64], "epochs": [100]}', trials => 10000, folds => 1);
 RESET statement_timeout;
+\set VERBOSITY default
 SELECT count(*) AS trials, count(*) FILTER (WHERE folds = 1) > 0 AS finished, count(*) FILTER (WHERE folds = 0) > 0 AS waiting,
 	bool_or(is_best) AS decided FROM tuned.trial WHERE tuning = 12;
 DELETE FROM tuned.trial WHERE tuning = 12;

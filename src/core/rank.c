@@ -1,13 +1,9 @@
 /*
  * rank.c
- *		The best of one user's scores over a whole catalogue, and how many beat a score.
+ *		How many of one user's scores beat another, and how unevenly items are shown.
  */
-#include <math.h>
-
 #include "core/rank.h"
 #include "core/rank_kernels.h"
-
-#define SKIP_ITEMS	64			/* looked at together, and passed over if none matters */
 
 static const CrRankKernels *
 kernels_of(CrSimd simd)
@@ -22,39 +18,6 @@ kernels_of(CrSimd simd)
 			break;
 	}
 	return &cr_rank_kernels_portable;
-}
-
-int32_t
-cr_rank_candidates(CrSimd simd, const float *scores, int32_t items, float slack, CrTopK *top,
-				   int32_t *candidates)
-{
-	const CrRankKernels *kernels = kernels_of(simd);
-	float		limit = -INFINITY;
-	int32_t		taken = 0;
-	int32_t		count = 0;
-
-	for (int32_t from = 0; from < items; from += SKIP_ITEMS)
-	{
-		int32_t		to = from + SKIP_ITEMS < items ? from + SKIP_ITEMS : items;
-
-		if (!kernels->any_above(scores + from, to - from, limit))
-			continue;
-		for (int32_t i = from; i < to; i++)
-		{
-			if (!(scores[i] > limit))
-				continue;
-			candidates[taken++] = i;
-			if (cr_topk_offer(top, scores[i], i) && top->count == top->capacity)
-				limit = nextafterf(cr_topk_threshold(top) - slack, -INFINITY);
-		}
-	}
-	/* The limit has risen since most of them were taken. */
-	for (int32_t i = 0; i < taken; i++)
-	{
-		if (scores[candidates[i]] > limit)
-			candidates[count++] = candidates[i];
-	}
-	return count;
 }
 
 int32_t

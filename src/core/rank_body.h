@@ -1,22 +1,12 @@
 /*
  * rank_body.h
- *		The loops over one user's scores, for the instruction set that the including file is built for.
+ *		The loop over one user's scores, for the instruction set that the including file is built for.
  *
- * The including file defines KERNELS, the name of its table.  There is no early
- * end in any loop, so that compilers run them in vectors; all of them count, so
- * that the answers are the same at every level.
+ * The including file defines KERNELS, the name of its table.  Without an
+ * early end compilers run it in vectors; it counts, so that the answers are the
+ * same at every level.
  */
 #include "core/rank_kernels.h"
-
-static int
-any_above(const float *scores, int32_t items, float limit)
-{
-	int			any = 0;
-
-	for (int32_t i = 0; i < items; i++)
-		any |= scores[i] > limit;
-	return any;
-}
 
 static int32_t
 count_above(const float *scores, int32_t items, float score, int32_t *equal)
@@ -33,4 +23,4 @@ count_above(const float *scores, int32_t items, float score, int32_t *equal)
 	return above;
 }
 
-const CrRankKernels KERNELS = {any_above, count_above};
+const CrRankKernels KERNELS = {count_above};

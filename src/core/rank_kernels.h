@@ -9,9 +9,6 @@
 
 typedef struct CrRankKernels
 {
-	/* Is any of the scores above the limit? */
-	int			(*any_above) (const float *scores, int32_t items, float limit);
-
 	/* How many are above the score; *equal how many equal it. */
 	int32_t		(*count_above) (const float *scores, int32_t items, float score, int32_t *equal);
 } CrRankKernels;

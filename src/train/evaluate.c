@@ -199,7 +199,7 @@ rank_all(EvaluateRun *run)
 	ProgressPhase(&run->progress, "ranking", -1);
 	run->lists[0].name = "model";
 	run->lists[0].k = run->options->k[run->options->cutoffs - 1];
-	EvaluateRankModel(&run->catalogue, &run->users, &run->memory, &run->lists[0]);
+	EvaluateRankModel(&run->catalogue, &run->users, true, &run->memory, &run->lists[0]);
 	run->scorers = 1;
 	if ((baselines & BASELINE_POPULAR) != 0)
 		rank_order(run, "popular", run->catalogue.by_users);

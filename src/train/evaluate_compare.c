@@ -42,7 +42,7 @@ EvaluateTry(const EventSplit *split, const CrIalsHyperparameters *given,
 	EvaluateModelCase(split, &model, &memory, &catalogue, &users);
 	*used = model.used;
 	EvaluateForget(&model, &memory);
-	EvaluateRankModel(&catalogue, &users, &memory, &lists);
+	EvaluateRankModel(&catalogue, &users, false, &memory, &lists);
 	EvaluateFigures(&users, &lists, measure, figures);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);

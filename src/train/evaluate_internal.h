@@ -29,6 +29,7 @@
 /* Streams of random numbers, away from those of entities and of validations. */
 #define EVALUATE_STREAM_PAIRS	(UINT64_MAX - 8)
 #define EVALUATE_STREAM_USERS	(UINT64_MAX - 9)
+#define EVALUATE_STREAM_AUC		(UINT64_MAX - 10)
 
 typedef struct EvaluateMemory
 {
@@ -200,7 +201,7 @@ extern int	EvaluateComparePositions(const void *left, const void *right);
 
 /* evaluate_rank.c */
 extern void EvaluateRankModel(const EvaluateCatalogue *catalogue, const EvaluateUsers *users,
-							  EvaluateMemory *memory, EvaluateLists *lists);
+							  bool with_auc, EvaluateMemory *memory, EvaluateLists *lists);
 extern void EvaluateRankOrder(const EvaluateCatalogue *catalogue, const int32 *order,
 							  const EvaluateUsers *users, EvaluateMemory *memory,
 							  EvaluateLists *lists);

@@ -2,40 +2,47 @@
  * evaluate_rank.c
  *		The best items of every test user: by a model, or in an order that is the same for all.
  *
- * Users are scored in batches by one matrix product for the whole catalogue;
- * what might be among the best is then scored again as recommend() would, so
- * that the lists are the same item by item.
+ * The lists of a model come from the kernel that answers many users at once
+ * (core/batch.h), which gives what recommend() gives, item by item.  AUC needs
+ * the scores of the whole catalogue: a matrix product for a batch of users, of
+ * at most AUC_USERS_MAX users drawn by seed, which tells it to three digits.
  */
 #include "postgres.h"
 
 #include <cblas.h>
-#include <float.h>
 #include <math.h>
 
 #include "miscadmin.h"
 
+#include "common/errors.h"
 #include "common/guc.h"
+#include "core/batch.h"
 #include "core/metrics.h"
 #include "core/rank.h"
 #include "core/vector.h"
 #include "train/evaluate_internal.h"
 
-#define BATCH_USERS		64
+#define BLOCK_USERS		192			/* whose lists are made together */
+#define BATCH_USERS		64			/* scored by one matrix product */
 #define BATCH_FLOATS	4194304		/* scores in memory, unless one user has more */
 #define TILE_ITEMS		16384		/* of a product between two polls: some ms */
+#define AUC_USERS_MAX	5000
 
 typedef struct Ranker
 {
 	const EvaluateCatalogue *catalogue;
 	const EvaluateUsers *users;
+	EvaluateMemory *memory;
 	EvaluateLists *lists;
 	CrSimd		simd;
+	CrBatchItems items;
+	CrBatchBlock block;
+	int32		member[BLOCK_USERS];	/* numbers of the users in the block */
+	CrScored   *entries;		/* BLOCK_USERS x k */
+	uint32	   *seen;			/* as the kernel reads them, see core/seen.h */
+	float	   *vectors;		/* BATCH_USERS rows */
+	float	   *scores;			/* BATCH_USERS x items, or fewer rows */
 	int32		batch_users;
-	float	   *scores;			/* batch_users x items */
-	float		norm;			/* of the longest item */
-	int32	   *candidates;		/* items */
-	CrScored   *entries;		/* k: a first and a second list */
-	CrScored   *exact;
 } Ranker;
 
 static void
@@ -118,66 +125,90 @@ auc_of_scores(const Ranker *ranker, int32 user, const float *scores)
 	return auc_from_wins(ranker->catalogue, users, user, tests * negatives - lost);
 }
 
-/* The best of the candidates by exact scores, ties by position. */
+/* A user whom the model knows joins the block. */
 static void
-rank_exactly(Ranker *ranker, int32 user, int32 count)
+add_to_block(Ranker *ranker, int32 user)
 {
-	const EvaluateCatalogue *catalogue = ranker->catalogue;
-	EvaluateLists *lists = ranker->lists;
-	const float *vector = ranker->users->vector + (Size) user * (Size) catalogue->stride;
-	int32	   *list = lists->position + (Size) user * (Size) lists->k;
-	CrTopK		top;
-
-	cr_topk_init(&top, ranker->exact, lists->k);
-	for (int32 i = 0; i < count; i++)
-	{
-		int32		position = ranker->candidates[i];
-
-		cr_topk_offer(&top, cr_dot(vector, catalogue->vector +
-								   (Size) position * (Size) catalogue->stride,
-								   catalogue->dims), position);
-	}
-	cr_topk_sort(&top);
-	lists->count[user] = top.count;
-	for (int32 i = 0; i < top.count; i++)
-		list[i] = top.entries[i].item_no;
-}
-
-static void
-rank_user(Ranker *ranker, int32 user, float *scores)
-{
-	const EvaluateCatalogue *catalogue = ranker->catalogue;
 	const EvaluateUsers *users = ranker->users;
-	const float *vector = users->vector + (Size) user * (Size) catalogue->stride;
-	CrTopK		top;
-	float		slack;
+	int32		place = ranker->block.users;
+	int32		k = ranker->lists->k;
+	CrBatchUser added = {.seen = ranker->seen + users->seen_start[user],
+		.seen_count = (uint32) (users->seen_start[user + 1] - users->seen_start[user]),
+	.exclude_seen = 1};
 
-	for (int64 i = users->seen_start[user]; i < users->seen_start[user + 1]; i++)
-		scores[users->seen[i]] = -INFINITY;
-
-	/* Two sums of the same products differ by at most this: each is off by dims roundings. */
-	slack = 2 * (float) catalogue->dims * FLT_EPSILON *
-		cr_norm_upper(vector, catalogue->dims) * ranker->norm;
-	cr_topk_init(&top, ranker->entries, ranker->lists->k);
-	rank_exactly(ranker, user, cr_rank_candidates(ranker->simd, scores, catalogue->items,
-												  slack, &top, ranker->candidates));
-	ranker->lists->auc[user] = auc_of_scores(ranker, user, scores);
+	cr_topk_init(&added.top, ranker->entries + (Size) place * (Size) k, k);
+	CheckComputation(cr_batch_block_add(&ranker->block, users->vector + (Size) user *
+										(Size) ranker->catalogue->stride,
+										ranker->catalogue->dims, &added),
+					 "norm of a user's embedding");
+	ranker->member[place] = user;
 }
 
+/* Tile after tile of the items, as long as one of them may matter to somebody. */
 static void
-score_batch(const Ranker *ranker, int32 from, int32 count)
+rank_block(Ranker *ranker)
+{
+	CrBatchBlock *block = &ranker->block;
+	EvaluateLists *lists = ranker->lists;
+	int32		tile = cr_batch_tile(ranker->items.dims);
+
+	for (int32 panel = 0; panel < ranker->items.panels && block->racing > 0; panel += tile)
+	{
+		CHECK_FOR_INTERRUPTS();
+		CheckComputation(cr_batch_scan(ranker->simd, &ranker->items, block, panel,
+									   Min(panel + tile, ranker->items.panels)),
+						 "score of an item");
+	}
+	for (int32 i = 0; i < block->users; i++)
+	{
+		CrTopK	   *top = &block->user[i].top;
+		int32	   *list = lists->position + (Size) ranker->member[i] * (Size) lists->k;
+
+		CHECK_FOR_INTERRUPTS();
+		cr_topk_sort(top);
+		lists->count[ranker->member[i]] = top->count;
+		for (int32 j = 0; j < top->count; j++)
+			list[j] = top->entries[j].item_no;
+	}
+	cr_batch_block_clear(block);
+}
+
+/* Scores of "count" users for the whole catalogue. */
+static void
+score_batch(const Ranker *ranker, int32 count)
 {
 	const EvaluateCatalogue *catalogue = ranker->catalogue;
-	Size		stride = (Size) catalogue->stride;
 
 	for (int32 first = 0; first < catalogue->items; first += TILE_ITEMS)
 	{
 		CHECK_FOR_INTERRUPTS();
 		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count,
 					Min(TILE_ITEMS, catalogue->items - first), catalogue->dims, 1.0f,
-					ranker->users->vector + (Size) from * stride, catalogue->stride,
-					catalogue->vector + (Size) first * stride, catalogue->stride, 0.0f,
-					ranker->scores + first, catalogue->items);
+					ranker->vectors, catalogue->stride,
+					catalogue->vector + (Size) first * (Size) catalogue->stride,
+					catalogue->stride, 0.0f, ranker->scores + first, catalogue->items);
+	}
+}
+
+/* AUC of the users of a batch. */
+static void
+measure_batch(Ranker *ranker, const int32 *members, int32 count)
+{
+	const EvaluateUsers *users = ranker->users;
+	Size		stride = (Size) ranker->catalogue->stride;
+
+	for (int32 i = 0; i < count; i++)
+		memcpy(ranker->vectors + (Size) i * stride, users->vector + (Size) members[i] * stride,
+			   stride * sizeof(float));
+	score_batch(ranker, count);
+	for (int32 i = 0; i < count; i++)
+	{
+		float	   *scores = ranker->scores + (Size) i * (Size) ranker->catalogue->items;
+		int32		user = members[i];
+
+		for (int64 j = users->seen_start[user]; j < users->seen_start[user + 1]; j++)
+			scores[users->seen[j]] = -INFINITY;
+		ranker->lists->auc[user] = auc_of_scores(ranker, user, scores);
 	}
 }
 
@@ -334,47 +365,123 @@ EvaluateRankOrder(const EvaluateCatalogue *catalogue, const int32 *order,
 		order_user(catalogue, users, user, order, place, lists);
 }
 
+/* Memory aligned as the kernel wants it. */
+static void *
+alloc_aligned(EvaluateMemory *memory, Size bytes)
+{
+	char	   *block = EvaluateAlloc(memory, 1, add_size(bytes, CR_BATCH_ALIGNMENT));
+
+	return (void *) TYPEALIGN(CR_BATCH_ALIGNMENT, block);
+}
+
 static void
-ranker_init(Ranker *ranker, EvaluateMemory *memory)
+ranker_init(Ranker *ranker)
 {
 	const EvaluateCatalogue *catalogue = ranker->catalogue;
-	int32		items = Max(catalogue->items, 1);
+	const EvaluateUsers *users = ranker->users;
+	EvaluateMemory *memory = ranker->memory;
+	int64		seen = users->seen_start[users->users];
 
-	lists_alloc(ranker->users, catalogue->items, memory, ranker->lists);
 	ranker->simd = CommrecSimd();
-	ranker->batch_users = Max(1, Min(BATCH_USERS, BATCH_FLOATS / items));
-	ranker->scores = EvaluateAlloc(memory, (int64) ranker->batch_users * items, sizeof(float));
-	ranker->candidates = EvaluateAlloc(memory, items, sizeof(int32));
-	ranker->entries = palloc((Size) ranker->lists->k * sizeof(CrScored));
-	ranker->exact = palloc((Size) ranker->lists->k * sizeof(CrScored));
-	/* Positions are in descending order of norm. */
-	ranker->norm = catalogue->items > 0 ? cr_norm_upper(catalogue->vector, catalogue->dims) : 0;
+	cr_batch_items_view(&ranker->items, catalogue->items, catalogue->dims,
+						alloc_aligned(memory, cr_batch_items_size(catalogue->items,
+																  catalogue->dims)));
+	cr_batch_items_begin(&ranker->items);
+	for (int32 at = 0; at < catalogue->items; at++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		cr_batch_items_put(&ranker->items, at,
+						   catalogue->vector + (Size) at * (Size) catalogue->stride);
+	}
+	cr_batch_items_end(&ranker->items);
+	cr_batch_block_init(&ranker->block, BLOCK_USERS, catalogue->dims,
+						alloc_aligned(memory, cr_batch_block_size(BLOCK_USERS, catalogue->dims)));
+	cr_batch_block_clear(&ranker->block);
+	ranker->entries = EvaluateAlloc(memory, (int64) BLOCK_USERS * ranker->lists->k,
+									sizeof(CrScored));
+	ranker->seen = EvaluateAlloc(memory, seen, sizeof(uint32));
+	for (int64 i = 0; i < seen; i++)
+		ranker->seen[i] = (uint32) users->seen[i] << 1;
+	ranker->batch_users = Max(1, Min(BATCH_USERS, BATCH_FLOATS / Max(catalogue->items, 1)));
+	ranker->vectors = EvaluateAlloc(memory, (int64) ranker->batch_users * catalogue->stride,
+									sizeof(float));
+	ranker->scores = EvaluateAlloc(memory, (int64) ranker->batch_users * catalogue->items,
+								   sizeof(float));
+}
+
+/* AUC of all whom the model knows, or of a sample of them. */
+static void
+measure_users(Ranker *ranker)
+{
+	const EvaluateUsers *users = ranker->users;
+	int32		total = 0;
+	int32		seen = 0;
+	int32		taken = 0;
+	int32		members[BATCH_USERS];
+	int32		count = 0;
+	CrRng		rng;
+
+	for (int32 user = 0; user < users->users; user++)
+		total += users->has_vector[user];
+	cr_rng_init(&rng, 0, EVALUATE_STREAM_AUC);
+	for (int32 user = 0; user < users->users; user++)
+	{
+		if (!users->has_vector[user])
+			continue;
+		ranker->lists->auc[user] = NAN;
+		/* Every subset is equally likely (Knuth's selection sampling). */
+		if (cr_rng_uniform(&rng) * (total - seen++) < Min(total, AUC_USERS_MAX) - taken)
+		{
+			members[count++] = user;
+			taken++;
+		}
+		if (count == ranker->batch_users)
+		{
+			measure_batch(ranker, members, count);
+			count = 0;
+		}
+	}
+	if (count > 0)
+		measure_batch(ranker, members, count);
+}
+
+/* The whole catalogue, for those whom the model knows. */
+static void
+rank_known(Ranker *ranker)
+{
+	const EvaluateUsers *users = ranker->users;
+
+	ranker_init(ranker);
+	for (int32 user = 0; user < users->users; user++)
+	{
+		if (!users->has_vector[user])
+			continue;
+		add_to_block(ranker, user);
+		if (ranker->block.users == BLOCK_USERS)
+			rank_block(ranker);
+	}
+	rank_block(ranker);
 }
 
 void
 EvaluateRankModel(const EvaluateCatalogue *catalogue, const EvaluateUsers *users,
-				  EvaluateMemory *memory, EvaluateLists *lists)
+				  bool with_auc, EvaluateMemory *memory, EvaluateLists *lists)
 {
-	Ranker		ranker = {.catalogue = catalogue, .users = users, .lists = lists};
+	Ranker		ranker = {.catalogue = catalogue, .users = users, .memory = memory,
+	.lists = lists};
 	int32	   *place = invert(catalogue->popular, catalogue->items, memory);
 
-	ranker_init(&ranker, memory);
-	for (int32 from = 0; from < users->users; from += ranker.batch_users)
+	lists_alloc(users, catalogue->items, memory, lists);
+	for (int32 user = 0; user < users->users; user++)
 	{
-		int32		count = Min(ranker.batch_users, users->users - from);
-
-		if (users->negative_start == NULL && catalogue->dims > 0)
-			score_batch(&ranker, from, count);
-		for (int32 user = from; user < from + count; user++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			if (!users->has_vector[user])
-				order_user(catalogue, users, user, catalogue->popular, place, lists);
-			else if (users->negative_start != NULL)
-				rank_candidates(catalogue, users, user, NULL, lists);
-			else
-				rank_user(&ranker, user, ranker.scores + (Size) (user - from) *
-						  (Size) catalogue->items);
-		}
+		if (!users->has_vector[user])
+			order_user(catalogue, users, user, catalogue->popular, place, lists);
+		else if (users->negative_start != NULL)
+			rank_candidates(catalogue, users, user, NULL, lists);
 	}
+	if (users->negative_start != NULL || catalogue->dims == 0)
+		return;
+	rank_known(&ranker);
+	if (with_auc)
+		measure_users(&ranker);
 }
