@@ -1,10 +1,11 @@
 -- commrec--0.1.0.sql: the SQL surface of commrec.
 --
---	1  embeddings					5  models: create, alter, drop
---	2  finding models, types		6  training, versions
---	3  serving						7  reading what was learned
---	4  the dictionary of actions	8  metrics, evaluation
---	9  all users at once			10  views, privileges
+--	1  embeddings					7  reading what was learned
+--	2  finding models, types		8  metrics, evaluation
+--	3  serving						9  all users at once
+--	4  the dictionary of actions	10 more answers
+--	5  models: create, alter, drop	11 views, privileges
+--	6  training, versions
 --
 -- Everything is qualified and every SQL or PL/pgSQL function pins its search_path; nothing
 -- runs with its owner's rights.  Functions that read the events get the caller's search_path
@@ -137,7 +138,7 @@ COMMENT ON FUNCTION commrec.training_locks() IS
 CREATE FUNCTION commrec.recommend(user_id bigint, k integer DEFAULT 10, model text DEFAULT NULL,
 	exclude_seen boolean DEFAULT true, candidates bigint[] DEFAULT NULL, exclude bigint[] DEFAULT NULL,
 	filter text DEFAULT NULL, resurface_after interval DEFAULT NULL, diversity double precision DEFAULT 0,
-	skip integer DEFAULT 0)
+	skip integer DEFAULT 0, fresh boolean DEFAULT NULL)
 RETURNS TABLE (rank integer, item_id bigint, score real, source text)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 500
 AS 'MODULE_PATHNAME', 'commrec_recommend';
@@ -145,7 +146,7 @@ AS 'MODULE_PATHNAME', 'commrec_recommend';
 CREATE FUNCTION commrec.recommend(user_id uuid, k integer DEFAULT 10, model text DEFAULT NULL,
 	exclude_seen boolean DEFAULT true, candidates uuid[] DEFAULT NULL, exclude uuid[] DEFAULT NULL,
 	filter text DEFAULT NULL, resurface_after interval DEFAULT NULL, diversity double precision DEFAULT 0,
-	skip integer DEFAULT 0)
+	skip integer DEFAULT 0, fresh boolean DEFAULT NULL)
 RETURNS TABLE (rank integer, item_id uuid, score real, source text)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 500
 AS 'MODULE_PATHNAME', 'commrec_recommend';
@@ -153,25 +154,26 @@ AS 'MODULE_PATHNAME', 'commrec_recommend';
 CREATE FUNCTION commrec.recommend(user_id text, k integer DEFAULT 10, model text DEFAULT NULL,
 	exclude_seen boolean DEFAULT true, candidates text[] DEFAULT NULL, exclude text[] DEFAULT NULL,
 	filter text DEFAULT NULL, resurface_after interval DEFAULT NULL, diversity double precision DEFAULT 0,
-	skip integer DEFAULT 0)
+	skip integer DEFAULT 0, fresh boolean DEFAULT NULL)
 RETURNS TABLE (rank integer, item_id text, score real, source text)
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 500
 AS 'MODULE_PATHNAME', 'commrec_recommend';
 
-COMMENT ON FUNCTION commrec.recommend(bigint, integer, text, boolean, bigint[], bigint[], text, interval, double precision, integer) IS
-'The k best items for a user, by inner product of embeddings (source "model"), then by decayed popularity (source "popular"): min(k, eligible items) rows, exactly the best ones, ties broken by id. Items already seen are left out unless exclude_seen is false; with resurface_after those last touched longer ago than that come back; disliked ones never do. candidates: only these items; exclude: not these; filter: only items that pass the filter of this name, see commrec.create_filter(); ids that the model does not know are passed over. diversity (0 to 1): how much likeness to what is already listed counts against an item (maximal marginal relevance over the 200 best: Carbonell & Goldstein 1998). skip: rows left out before the first; ranks go on counting, so that the second page is skip => k. Unknown users get popular items; a NULL user no rows; a NULL k is 10, a NULL model the default one, any other NULL as if not given. k below 1, negative skip or resurface_after, diversity outside 0 .. 1: 22023; unknown model or filter: 42704; no USAGE on the model''s schema: 42501; never trained, a filter not yet evaluated for the version, or resurface_after without times: 55000; ids of another type: 42804. Objective of the training: Rendle et al., Revisiting the performance of iALS on item recommendation benchmarks, 2021.';
-COMMENT ON FUNCTION commrec.recommend(uuid, integer, text, boolean, uuid[], uuid[], text, interval, double precision, integer) IS
+COMMENT ON FUNCTION commrec.recommend(bigint, integer, text, boolean, bigint[], bigint[], text, interval, double precision, integer, boolean) IS
+'The k best items for a user, by inner product of embeddings: source "model" for the user''s embedding as trained; "fresh" if events since the training have been folded in; "similar" for a user of whom nothing was learned but who wants an item of which something was: by likeness to the last such item; else rising items ("trending") where the training found that they foretell better, and then by decayed popularity, source "popular". min(k, eligible items) rows, exactly the best ones, ties broken by id. Items already seen are left out unless exclude_seen is false; with resurface_after those last touched longer ago than that come back; disliked ones never do. candidates: only these items; exclude: not these; filter: only items that pass the filter of this name, see commrec.create_filter(); ids that the model does not know are passed over. diversity (0 to 1): how much likeness to what is already listed counts against an item (maximal marginal relevance over the 200 best: Carbonell & Goldstein 1998). skip: rows left out before the first; ranks go on counting, so that the second page is skip => k. fresh: read the user''s events since the training, as the caller, and fold them in; what they are about counts as seen, and new users get answers of their own; NULL: as alter_model() has set it for the model, at first false. Unknown users get popular items; a NULL user no rows; a NULL k is 10, a NULL model the default one, any other NULL as if not given. k below 1, negative skip or resurface_after, diversity outside 0 .. 1: 22023; unknown model or filter: 42704; no USAGE on the model''s schema: 42501; never trained, a filter not yet evaluated for the version, resurface_after without times, or fresh without a time column: 55000; with fresh, no SELECT on the events: 42501; events or a column of them gone: 42P01, 42703; ids of another type: 42804. Objective of the training: Rendle et al., Revisiting the performance of iALS on item recommendation benchmarks, 2021.';
+COMMENT ON FUNCTION commrec.recommend(uuid, integer, text, boolean, uuid[], uuid[], text, interval, double precision, integer, boolean) IS
 'The same as commrec.recommend(bigint, ...), for models whose users and items have uuids.';
-COMMENT ON FUNCTION commrec.recommend(text, integer, text, boolean, text[], text[], text, interval, double precision, integer) IS
+COMMENT ON FUNCTION commrec.recommend(text, integer, text, boolean, text[], text[], text, interval, double precision, integer, boolean) IS
 'The same as commrec.recommend(bigint, ...), for every model: ids are given and returned as text. Text that is no id of the model''s type: 22P02.';
 
 CREATE FUNCTION commrec.recommend_typed(model text, user_id "any", k integer, exclude_seen boolean,
 	candidates "any" DEFAULT NULL, exclude "any" DEFAULT NULL, filter text DEFAULT NULL,
-	resurface_after interval DEFAULT NULL, diversity double precision DEFAULT 0, skip integer DEFAULT 0)
+	resurface_after interval DEFAULT NULL, diversity double precision DEFAULT 0, skip integer DEFAULT 0,
+	fresh boolean DEFAULT NULL)
 RETURNS SETOF record
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 500
 AS 'MODULE_PATHNAME', 'commrec_recommend_typed';
-COMMENT ON FUNCTION commrec.recommend_typed(text, "any", integer, boolean, "any", "any", text, interval, double precision, integer) IS
+COMMENT ON FUNCTION commrec.recommend_typed(text, "any", integer, boolean, "any", "any", text, interval, double precision, integer, boolean) IS
 'What the function "recommend" of a model''s schema calls: as commrec.recommend(), with arrays of the model''s item type and the caller''s column definition list (rank integer, item_id ..., score real, source text).';
 
 CREATE FUNCTION commrec.similar_items(item_id bigint, k integer DEFAULT 10, model text DEFAULT NULL)
@@ -584,6 +586,7 @@ BEGIN
 			hyperparameters jsonb NOT NULL,
 			bucket interval NOT NULL,
 			created_at timestamptz NOT NULL DEFAULT now(),
+			fresh boolean NOT NULL DEFAULT false,
 			only_row boolean NOT NULL DEFAULT true PRIMARY KEY CHECK (only_row));
 
 		CREATE TABLE %1$I.action (
@@ -634,10 +637,25 @@ BEGIN
 			user_id %2$s,
 			embedding bytea,
 			seen bytea NOT NULL,
+			preferences bytea NOT NULL,
 			items integer NOT NULL,
 			PRIMARY KEY (version, user_id)) WITH (toast_tuple_target = 8160);
 		ALTER TABLE %1$I.user_embedding
-			ALTER COLUMN embedding SET STORAGE EXTERNAL, ALTER COLUMN seen SET STORAGE EXTERNAL;
+			ALTER COLUMN embedding SET STORAGE EXTERNAL, ALTER COLUMN seen SET STORAGE EXTERNAL,
+			ALTER COLUMN preferences SET STORAGE EXTERNAL;
+
+		CREATE TABLE %1$I.fold_in (
+			version integer PRIMARY KEY,
+			age_origin timestamptz,
+			gram bytea) WITH (toast_tuple_target = 8160);
+		ALTER TABLE %1$I.fold_in ALTER COLUMN gram SET STORAGE EXTERNAL;
+
+		CREATE TABLE %1$I.trending (
+			version integer,
+			place integer,
+			item_no integer NOT NULL,
+			trend real NOT NULL,
+			PRIMARY KEY (version, place));
 
 		CREATE TABLE %1$I.item_embedding (
 			version integer,
@@ -705,6 +723,16 @@ BEGIN
 			satisfaction double precision,
 			signals bigint NOT NULL,
 			PRIMARY KEY (user_id, bucket));
+
+		CREATE TABLE %1$I.item_activity (
+			item_id %3$s,
+			bucket timestamptz,
+			until timestamptz NOT NULL,
+			events bigint NOT NULL,
+			users bigint NOT NULL,
+			positive bigint NOT NULL,
+			preference double precision NOT NULL,
+			PRIMARY KEY (item_id, bucket));
 
 		CREATE TABLE %1$I.evaluation (
 			evaluation integer PRIMARY KEY,
@@ -776,6 +804,7 @@ BEGIN
 			('commrec_model', 'hyperparameters', 'those that differ from the defaults'),
 			('commrec_model', 'bucket', 'width of a bucket of time'),
 			('commrec_model', 'created_at', 'when the model was created'),
+			('commrec_model', 'fresh', 'are events since the training folded in, unless a call says otherwise?'),
 			('commrec_model', 'only_row', 'true, so that there is one row at most'),
 			('action', NULL, 'Weights of the actions: edit them, then train again'),
 			('action', 'action', 'action as it is in the events'),
@@ -814,7 +843,17 @@ BEGIN
 			('user_embedding', 'user_id', 'user'),
 			('user_embedding', 'embedding', 'embedding, see commrec.embedding_to_array(); NULL: nothing learned'),
 			('user_embedding', 'seen', 'items that the user has seen or dislikes, packed by item_no'),
+			('user_embedding', 'preferences', 'how much the user wants each of these items, packed in their order'),
 			('user_embedding', 'items', 'how many distinct items the user has seen'),
+			('fold_in', NULL, 'What it takes to solve a user against the items of a version; never edited'),
+			('fold_in', 'version', 'version it belongs to'),
+			('fold_in', 'age_origin', 'ages of preferences count from here, and later events are fresh; NULL: no event had a time'),
+			('fold_in', 'gram', 'Gram matrix of the items, weighted as unobserved pairs are; NULL: nothing learned'),
+			('trending', NULL, 'Rising items for users of whom nothing is known, where that has proved better than popular ones'),
+			('trending', 'version', 'version they belong to'),
+			('trending', 'place', 'in descending order of trend, from 0'),
+			('trending', 'item_no', 'item, by its number in item_embedding'),
+			('trending', 'trend', 'recent readers over those expected in the long run, shrunk to 1'),
 			('item_embedding', NULL, 'What was learned of each item'),
 			('item_embedding', 'version', 'version that learned it'),
 			('item_embedding', 'item_id', 'item'),
@@ -864,6 +903,14 @@ BEGIN
 			('user_activity', 'spread', 'K(t,i) = f(t) * sum of w_j over the distinct items'),
 			('user_activity', 'satisfaction', 's(t,i): mean of the satisfaction signals, 0 to 1; NULL: none'),
 			('user_activity', 'signals', 'number of satisfaction signals'),
+			('item_activity', NULL, 'What happened to each item, by buckets that get longer with age'),
+			('item_activity', 'item_id', 'item j'),
+			('item_activity', 'bucket', 'start of the stretch of time; -infinity: events without time'),
+			('item_activity', 'until', 'end of the stretch, not part of it'),
+			('item_activity', 'events', 'events on the item'),
+			('item_activity', 'users', 'distinct users of them'),
+			('item_activity', 'positive', 'those of the users who were satisfied or, without a signal, in favour'),
+			('item_activity', 'preference', 'sum of the preferences of these events, where above 0'),
 			('evaluation', NULL, 'What commrec.evaluate() has measured'),
 			('evaluation', 'evaluation', 'number of the evaluation'),
 			('evaluation', 'evaluated_at', 'when'),
@@ -935,11 +982,12 @@ BEGIN
 		SELECT f.signature, f.result, f.body, f.words FROM (VALUES
 			(format('recommend(user_id %s, k integer DEFAULT 10, exclude_seen boolean DEFAULT true, '
 				'candidates %s[] DEFAULT NULL, exclude %2$s[] DEFAULT NULL, filter text DEFAULT NULL, '
-				'resurface_after interval DEFAULT NULL, diversity double precision DEFAULT 0, skip integer DEFAULT 0)',
+				'resurface_after interval DEFAULT NULL, diversity double precision DEFAULT 0, skip integer DEFAULT 0, '
+				'fresh boolean DEFAULT NULL)',
 				user_argument, item_argument),
 			 format('TABLE (rank integer, item_id %s, score real, source text)', item_type),
 			 format('SELECT r.rank, r.item_id, r.score, r.source FROM commrec.recommend_typed('
-				'%L::pg_catalog.text, $1, $2, $3, $4, $5, $6, $7, $8, $9) '
+				'%L::pg_catalog.text, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10) '
 				'AS r (rank pg_catalog.int4, item_id %s, score pg_catalog.float4, source pg_catalog.text)', config.model, item_type),
 			 'The k best items for a user; see commrec.recommend().'),
 			('recommend_all(k integer DEFAULT 10, exclude_seen boolean DEFAULT true, workers integer DEFAULT NULL)',
@@ -953,6 +1001,26 @@ BEGIN
 			 format('SELECT r.rank, r.item_id, r.similarity FROM commrec.similar_items_typed(%L::pg_catalog.text, $1, $2) '
 				'AS r (rank pg_catalog.int4, item_id %s, similarity pg_catalog.float4)', config.model, item_type),
 			 'The k items nearest to an item; see commrec.similar_items().'),
+			(format('score(user_id %s, item_id %s)', user_argument, item_argument), 'real',
+			 format('SELECT commrec.score_typed(%L::pg_catalog.text, $1, $2)', config.model),
+			 'Score of an item for a user; see commrec.score().'),
+			(format('explain(user_id %s, item_id %s)', user_argument, item_argument),
+			 format('TABLE (rank integer, item_id %s, confidence double precision, contribution double precision, '
+				'source text)', item_type),
+			 format('SELECT r.rank, r.item_id, r.confidence, r.contribution, r.source '
+				'FROM commrec.explain_typed(%L::pg_catalog.text, $1, $2) AS r (rank pg_catalog.int4, item_id %s, '
+				'confidence pg_catalog.float8, contribution pg_catalog.float8, source pg_catalog.text)', config.model, item_type),
+			 'What the past of a user contributes to the score of an item; see commrec.explain().'),
+			(format('similar_users(user_id %s, k integer DEFAULT 10)', user_argument),
+			 format('TABLE (rank integer, user_id %s, similarity real)', user_type),
+			 format('SELECT r.rank, r.user_id, r.similarity FROM commrec.similar_users_typed(%L::pg_catalog.text, $1, $2) '
+				'AS r (rank pg_catalog.int4, user_id %s, similarity pg_catalog.float4)', config.model, user_type),
+			 'The k users nearest to a user; see commrec.similar_users().'),
+			('popular(k integer DEFAULT 10, since timestamptz DEFAULT NULL, kind text DEFAULT ''decay'')',
+			 format('TABLE (rank integer, item_id %s, score double precision)', item_type),
+			 format('SELECT r.rank, r.item_id, r.score FROM commrec.popular_typed(%L::pg_catalog.text, $1, $2, $3) '
+				'AS r (rank pg_catalog.int4, item_id %s, score pg_catalog.float8)', config.model, item_type),
+			 'The k most popular items; see commrec.popular().'),
 			(format('knowledge_spread(user_id %s, t timestamptz)', user_argument), 'double precision',
 			 format('SELECT commrec.knowledge_spread_typed(%L::pg_catalog.text, $1, $2)', config.model),
 			 'Knowledge that a user spread in the bucket that holds t; see commrec.knowledge_spread().'),
@@ -973,9 +1041,9 @@ BEGIN
 			CASE WHEN entry.signature LIKE 'recommend\_all(%' THEN 'ROWS 1000000'
 				WHEN entry.result LIKE 'TABLE%' THEN 'ROWS 10' ELSE '' END, entry.body);
 		EXECUTE format('COMMENT ON FUNCTION %I.%s IS %L', schema_name,
-			regexp_replace(entry.signature, ' DEFAULT \w+', '', 'g'), entry.words);
+			regexp_replace(entry.signature, ' DEFAULT (\w+|''\w+'')', '', 'g'), entry.words);
 		EXECUTE format('ALTER FUNCTION %I.%s DEPENDS ON EXTENSION commrec', schema_name,
-			regexp_replace(entry.signature, ' DEFAULT \w+', '', 'g'));
+			regexp_replace(entry.signature, ' DEFAULT (\w+|''\w+'')', '', 'g'));
 	END LOOP;
 END
 $$;
@@ -1198,7 +1266,9 @@ BEGIN
 			'none: no knowledge spread and no satisfaction')),
 		(8, 'value', coalesce(quote_ident(config.value_column), 'none')),
 		(9, 'algorithm', config.algorithm),
-		(10, 'hyperparameters', config.hyperparameters::text)) AS p (place, property, value)
+		(10, 'hyperparameters', config.hyperparameters::text),
+		(11, 'fresh', CASE WHEN config.fresh THEN 'events since the training are folded in' END)) AS p (place, property, value)
+	WHERE p.place < 11 OR p.value IS NOT NULL
 	ORDER BY p.place;
 END
 $$;
@@ -1381,7 +1451,7 @@ COMMENT ON FUNCTION commrec.alter_source(name, oid, name, name, name, name, name
 CREATE FUNCTION commrec.alter_model(model text, hyperparameters jsonb DEFAULT NULL, algorithm text DEFAULT NULL,
 	bucket interval DEFAULT NULL, events regclass DEFAULT NULL, user_column name DEFAULT NULL,
 	item_column name DEFAULT NULL, action_column name DEFAULT NULL, time_column name DEFAULT NULL,
-	value_column name DEFAULT NULL, rename_to text DEFAULT NULL,
+	value_column name DEFAULT NULL, rename_to text DEFAULT NULL, fresh boolean DEFAULT NULL,
 	search_path text DEFAULT pg_catalog.current_setting('search_path'))
 RETURNS TABLE (property text, value text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE ROWS 20 COST 100000
@@ -1404,10 +1474,10 @@ BEGIN
 	IF bucket IS NOT NULL THEN
 		PERFORM commrec.bucket_start(now(), bucket);
 	END IF;
-	EXECUTE format('UPDATE %I.commrec_model SET algorithm = $1, hyperparameters = $2, bucket = $3', schema_name)
+	EXECUTE format('UPDATE %I.commrec_model SET algorithm = $1, hyperparameters = $2, bucket = $3, fresh = $4', schema_name)
 	USING coalesce(algorithm, config.algorithm),
 		commrec.merge_hyperparameters(coalesce(algorithm, config.algorithm), config.hyperparameters, hyperparameters),
-		coalesce(bucket, config.bucket);
+		coalesce(bucket, config.bucket), coalesce(fresh, config.fresh);
 	IF rename_to IS NOT NULL THEN
 		schema_name := commrec.rename_model(schema_name, config.model, rename_to);
 	END IF;
@@ -1420,8 +1490,8 @@ BEGIN
 	RETURN QUERY SELECT n.property, n.value FROM commrec.describe_next(schema_name) AS n;
 END
 $$;
-COMMENT ON FUNCTION commrec.alter_model(text, jsonb, text, interval, regclass, name, name, name, name, name, text, text) IS
-'Changes a model, of which the caller must be owner (42501), and waits for a training of it to end. NULL leaves as it is. hyperparameters are laid over those stored; a JSON null removes one. '''' as action_column, time_column or value_column: none. Actions that are new in the events are added. Ids must keep their type (42804). rename_to renames the model, and its schema if that bears the model''s name. What changed shows after the next training. The model''s functions are made anew where they were lost, as after DROP EXTENSION. Other errors as in create_model; NULL model: 22004; unknown: 42704.';
+COMMENT ON FUNCTION commrec.alter_model(text, jsonb, text, interval, regclass, name, name, name, name, name, text, boolean, text) IS
+'Changes a model, of which the caller must be owner (42501), and waits for a training of it to end. NULL leaves as it is. hyperparameters are laid over those stored; a JSON null removes one. '''' as action_column, time_column or value_column: none. Actions that are new in the events are added. Ids must keep their type (42804). rename_to renames the model, and its schema if that bears the model''s name. fresh: whether recommend() folds in events since the training unless it is told; this shows at once, everything else after the next training. The model''s functions are made anew where they were lost, as after DROP EXTENSION. Other errors as in create_model; NULL model: 22004; unknown: 42704.';
 
 CREATE FUNCTION commrec.drop_model(model text, cascade boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE COST 100000
@@ -1440,7 +1510,8 @@ BEGIN
 	SELECT string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.oid) INTO functions
 	FROM pg_proc AS p
 	WHERE p.pronamespace = namespace
-		AND p.proname IN ('recommend', 'recommend_all', 'similar_items', 'knowledge_spread', 'satisfaction', 'satisfaction_detail')
+		AND p.proname IN ('recommend', 'recommend_all', 'similar_items', 'score', 'explain', 'similar_users', 'popular', 'knowledge_spread',
+			'satisfaction', 'satisfaction_detail')
 		AND EXISTS (SELECT FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
 					WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
 					AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x' AND e.extname = 'commrec');
@@ -1448,8 +1519,8 @@ BEGIN
 	FROM pg_class AS c
 	WHERE c.relnamespace = namespace AND c.relkind = 'r'
 		AND c.relname IN ('commrec_model', 'action', 'version', 'epoch', 'user_embedding', 'item_embedding',
-			'item_block', 'item_filter', 'item_filter_member', 'item_filter_piece', 'item_spread', 'spread_factor',
-			'user_activity', 'evaluation', 'metric', 'trial');
+			'fold_in', 'trending', 'item_block', 'item_filter', 'item_filter_member', 'item_filter_piece', 'item_spread', 'spread_factor',
+			'user_activity', 'item_activity', 'evaluation', 'metric', 'trial');
 	IF functions IS NOT NULL THEN
 		EXECUTE format('DROP FUNCTION %s %s', functions, behaviour);
 	END IF;
@@ -2796,7 +2867,113 @@ COMMENT ON PROCEDURE commrec.materialize(text, text, integer, boolean, integer, 
 'Writes what commrec.recommend_all() gives into a table (user_id, rank, item_id, score, source) with primary key (user_id, rank), for BI to read and for a schedule: CALL commrec.materialize(''courses'', ''reporting.recommended''). The table is made if it is not there; else its rows are replaced in one transaction, so that readers see the old ones or the new ones and never wait, and privileges, comments, plain indexes and views over it stay. target: name of the table, quoted as in SQL; without a schema it belongs to target_schema. The caller needs USAGE on the model''s schema, CREATE on the target''s schema for the first time, and must own the table from then on (42501). A table or view that this did not make: 42P07; a table altered since: 55000; NULL target: 22004; no such schema: 3F000; other errors as in commrec.recommend_all(). pg_stat_activity shows how far it is.';
 
 -- ---------------------------------------------------------------------------
--- 10  Views, privileges
+-- 10  More answers: score, similar users, popular items
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION commrec.score(user_id bigint, item_id bigint, model text DEFAULT NULL)
+RETURNS real
+LANGUAGE c STABLE PARALLEL SAFE COST 300
+AS 'MODULE_PATHNAME', 'commrec_score';
+
+CREATE FUNCTION commrec.score(user_id uuid, item_id uuid, model text DEFAULT NULL)
+RETURNS real
+LANGUAGE c STABLE PARALLEL SAFE COST 300
+AS 'MODULE_PATHNAME', 'commrec_score';
+
+CREATE FUNCTION commrec.score(user_id text, item_id text, model text DEFAULT NULL)
+RETURNS real
+LANGUAGE c STABLE PARALLEL SAFE COST 300
+AS 'MODULE_PATHNAME', 'commrec_score';
+
+COMMENT ON FUNCTION commrec.score(bigint, bigint, text) IS
+'The number that recommend() shows as score of this item for this user, to the bit, whether the user has seen the item or not: by whatever source recommend(fresh => false) names for the user: the inner product of their embeddings or, for a user of whom nothing was learned, likeness to his last item, or the item''s trend or decayed popularity. NULL for a NULL or unknown user or item; a NULL model is the default one. Never trained: 55000; unknown model: 42704; no USAGE on its schema: 42501; ids of another type: 42804.';
+COMMENT ON FUNCTION commrec.score(uuid, uuid, text) IS
+'The same as commrec.score(bigint, bigint, text), for models whose users and items have uuids.';
+COMMENT ON FUNCTION commrec.score(text, text, text) IS
+'The same as commrec.score(bigint, bigint, text), for every model: ids are given as text. Text that is no id of the model''s type: 22P02.';
+
+CREATE FUNCTION commrec.score_typed(model text, user_id "any", item_id "any")
+RETURNS real
+LANGUAGE c STABLE PARALLEL SAFE COST 300
+AS 'MODULE_PATHNAME', 'commrec_score_typed';
+COMMENT ON FUNCTION commrec.score_typed(text, "any", "any") IS
+'What the function "score" of a model''s schema calls: as commrec.score().';
+
+CREATE FUNCTION commrec.explain(user_id bigint, item_id bigint, model text DEFAULT NULL)
+RETURNS TABLE (rank integer, item_id bigint, confidence double precision, contribution double precision, source text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 30 COST 5000
+AS 'MODULE_PATHNAME', 'commrec_explain';
+
+CREATE FUNCTION commrec.explain(user_id uuid, item_id uuid, model text DEFAULT NULL)
+RETURNS TABLE (rank integer, item_id uuid, confidence double precision, contribution double precision, source text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 30 COST 5000
+AS 'MODULE_PATHNAME', 'commrec_explain';
+
+CREATE FUNCTION commrec.explain(user_id text, item_id text, model text DEFAULT NULL)
+RETURNS TABLE (rank integer, item_id text, confidence double precision, contribution double precision, source text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 30 COST 5000
+AS 'MODULE_PATHNAME', 'commrec_explain';
+
+COMMENT ON FUNCTION commrec.explain(bigint, bigint, text) IS
+'Why recommend() gives an item its score for a user: what each item of the user''s past contributes, largest first, with the confidence c_ui it was trained with. The contributions add up to commrec.score(). source: "item"; "popularity", for the item''s own popularity (the only row for a user of whom nothing was learned); "rest", where the solver of the training was not exact. Contributions are those of Hu, Koren and Volinsky, Collaborative filtering for implicit feedback datasets, 2008, section 5: c_ui * y_j'' A^-1 y_i. No rows for a NULL or unknown user or item; a NULL model is the default one. Never trained: 55000; unknown model: 42704; no USAGE on its schema: 42501; ids of another type: 42804; a model of ratings (algorithm "als"): 0A000; damaged bytes: XX001.';
+COMMENT ON FUNCTION commrec.explain(uuid, uuid, text) IS
+'The same as commrec.explain(bigint, bigint, text), for models whose users and items have uuids.';
+COMMENT ON FUNCTION commrec.explain(text, text, text) IS
+'The same as commrec.explain(bigint, bigint, text), for every model: ids are given and returned as text. Text that is no id of the model''s type: 22P02.';
+
+CREATE FUNCTION commrec.explain_typed(model text, user_id "any", item_id "any")
+RETURNS SETOF record
+LANGUAGE c STABLE PARALLEL SAFE ROWS 30 COST 5000
+AS 'MODULE_PATHNAME', 'commrec_explain_typed';
+COMMENT ON FUNCTION commrec.explain_typed(text, "any", "any") IS
+'What the function "explain" of a model''s schema calls: as commrec.explain(), with the caller''s column definition list (rank integer, item_id ..., confidence double precision, contribution double precision, source text).';
+
+CREATE FUNCTION commrec.similar_users(user_id bigint, k integer DEFAULT 10, model text DEFAULT NULL)
+RETURNS TABLE (rank integer, user_id bigint, similarity real)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 50000
+AS 'MODULE_PATHNAME', 'commrec_similar_users';
+
+CREATE FUNCTION commrec.similar_users(user_id uuid, k integer DEFAULT 10, model text DEFAULT NULL)
+RETURNS TABLE (rank integer, user_id uuid, similarity real)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 50000
+AS 'MODULE_PATHNAME', 'commrec_similar_users';
+
+CREATE FUNCTION commrec.similar_users(user_id text, k integer DEFAULT 10, model text DEFAULT NULL)
+RETURNS TABLE (rank integer, user_id text, similarity real)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 50000
+AS 'MODULE_PATHNAME', 'commrec_similar_users';
+
+COMMENT ON FUNCTION commrec.similar_users(bigint, integer, text) IS
+'The k users whose embeddings are nearest to those of a user, by cosine of what was learned (-1 to 1; ties by id), the user himself and users of whom nothing was learned left out. All users are compared, which takes about a microsecond each. No rows for a NULL or unknown user; a NULL k is 10, a NULL model the default one. k below 1: 22023; unknown model: 42704; no USAGE on its schema: 42501; never trained: 55000; ids of another type: 42804.';
+COMMENT ON FUNCTION commrec.similar_users(uuid, integer, text) IS
+'The same as commrec.similar_users(bigint, integer, text), for models whose users have uuids.';
+COMMENT ON FUNCTION commrec.similar_users(text, integer, text) IS
+'The same as commrec.similar_users(bigint, integer, text), for every model: ids are given and returned as text. Text that is no id of the model''s type: 22P02.';
+
+CREATE FUNCTION commrec.similar_users_typed(model text, user_id "any", k integer)
+RETURNS SETOF record
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 50000
+AS 'MODULE_PATHNAME', 'commrec_similar_users_typed';
+COMMENT ON FUNCTION commrec.similar_users_typed(text, "any", integer) IS
+'What the function "similar_users" of a model''s schema calls: as commrec.similar_users(), with the caller''s column definition list (rank integer, user_id ..., similarity real).';
+
+CREATE FUNCTION commrec.popular(k integer DEFAULT 10, since timestamptz DEFAULT NULL, kind text DEFAULT 'decay',
+	model text DEFAULT NULL)
+RETURNS TABLE (rank integer, item_id text, score double precision)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 20000
+AS 'MODULE_PATHNAME', 'commrec_popular';
+COMMENT ON FUNCTION commrec.popular(integer, timestamptz, text, text) IS
+'The k most popular items, ids as text. kind "decay": the sum of preferences, decayed with the version''s popularity_half_life; without since as recommend() shows it to unknown users. "wilson": lower end of the 95 % interval (Wilson 1927) of the share of readers who were satisfied (mean signal of at least 0.5 or, without any signal, a preference above 0). "trending": readers since a time, by default the newest seven buckets, over those expected from the item''s share of all readers, shrunk to 1 as spread factors are (Marshall 1991). since: from the stretch of time in the table item_activity that holds it on; NULL: all of the time. Ties go to the item with more readers, then by id. A NULL k is 10, a NULL kind "decay", a NULL model the default one. Unknown kind or k below 1: 22023; infinite time: 22008; never trained, or no time column where a time is needed: 55000; unknown model: 42704; no USAGE on its schema: 42501.';
+
+CREATE FUNCTION commrec.popular_typed(model text, k integer, since timestamptz, kind text)
+RETURNS SETOF record
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 20000
+AS 'MODULE_PATHNAME', 'commrec_popular_typed';
+COMMENT ON FUNCTION commrec.popular_typed(text, integer, timestamptz, text) IS
+'What the function "popular" of a model''s schema calls: as commrec.popular(), with the caller''s column definition list (rank integer, item_id ..., score double precision).';
+
+-- ---------------------------------------------------------------------------
+-- 11  Views, privileges
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION commrec.is_as_made(relation oid, columns text[]) RETURNS boolean
@@ -2944,7 +3121,7 @@ GRANT SELECT ON commrec.models, commrec.progress TO PUBLIC;
 -- GRANT EXECUTE ON ALL ROUTINES IN SCHEMA commrec TO ...
 REVOKE EXECUTE ON FUNCTION
 	commrec.create_model(text, regclass, name, name, name, name, name, text, jsonb, interval, name, text),
-	commrec.alter_model(text, jsonb, text, interval, regclass, name, name, name, name, name, text, text),
+	commrec.alter_model(text, jsonb, text, interval, regclass, name, name, name, name, name, text, boolean, text),
 	commrec.drop_model(text, boolean),
 	commrec.create_filter(text, text, regclass, text, name, text),
 	commrec.refresh_filter(text, text),

@@ -9,11 +9,12 @@
 #include "core/mmr.h"
 #include "serve/recommend.h"
 #include "serve/search.h"
+#include "store/trending.h"
 
 const char *
 RecommendSourceName(RecommendSource source)
 {
-	static const char *const names[] = {"model", "popular"};
+	static const char *const names[] = {"model", "fresh", "similar", "trending", "popular"};
 
 	return names[source];
 }
@@ -73,21 +74,81 @@ Diversify(ServeView *view, double diversity, CrScored *best, int32 count, int32 
 	pfree(workspace);
 }
 
-/* The best "wanted", diversified if that is asked for, and where they come from. */
+static int
+CompareItemNumbers(const void *left, const void *right)
+{
+	int32		a = ((const CrScored *) left)->item_no;
+	int32		b = ((const CrScored *) right)->item_no;
+
+	return a < b ? -1 : a > b;
+}
+
+/* The eligible ones of the rising items, "wanted" at most. */
+static int32
+FindTrending(RecommendCall *call, Eligible *eligible, int32 wanted, CrScored *best)
+{
+	TrendingReader trending;
+	int32		count = 0;
+
+	TrendingReaderOpen(&trending, call->schema, ServeViewDeployed(call->view));
+	while (count < wanted && TrendingReaderNext(&trending, &best[count]))
+	{
+		if (IsEligible(eligible, best[count].item_no))
+			count++;
+	}
+	TrendingReaderClose(&trending);
+	return count;
+}
+
+/*
+ * For users of whom nothing is known: rising items, then popular ones.  Among
+ * the "wanted" most popular there are enough that are not in the list yet.
+ */
+static int32
+FindCold(RecommendCall *call, Eligible *eligible, int32 wanted, CrScored **best, int32 *trending)
+{
+	CrScored   *listed;
+	CrScored   *popular;
+	int32		count;
+
+	*best = AllocateHuge(wanted, sizeof(CrScored));
+	*trending = FindTrending(call, eligible, wanted, *best);
+	if (*trending == 0)
+		return SearchByPopularity(call->schema, eligible, wanted, best);
+	listed = AllocateHuge(*trending, sizeof(CrScored));
+	memcpy(listed, *best, sizeof(CrScored) * *trending);
+	qsort(listed, *trending, sizeof(CrScored), CompareItemNumbers);
+	count = SearchByPopularity(call->schema, eligible, wanted, &popular);
+	wanted = Min(wanted, count);
+	for (int32 i = 0, next = *trending; i < count && next < wanted; i++)
+	{
+		if (bsearch(&popular[i], listed, *trending, sizeof(CrScored), CompareItemNumbers) == NULL)
+			(*best)[next++] = popular[i];
+	}
+	return wanted;
+}
+
+/*
+ * The best "wanted", diversified if that is asked for; the first "trending" of
+ * them come from there.
+ */
 static int32
 FindBest(RecommendCall *call, Eligible *eligible, const RecommendRequest *request, int32 wanted,
-		 CrScored **best)
+		 CrScored **best, int32 *trending)
 {
 	const StoredUser *user = eligible->user;
 	int32		searched = wanted;
 	int32		count;
 
+	*trending = 0;
 	if (request->diversity > 0)
 		searched = Min(Max(wanted, DIVERSITY_POOL), EligibleLimit(eligible));
 	if (user->embedding != NULL)
 		count = SearchByModel(call->view, eligible, user->embedding, searched, best);
-	else
+	else if (request->diversity > 0)
 		count = SearchByPopularity(call->schema, eligible, searched, best);
+	else
+		count = FindCold(call, eligible, searched, best, trending);
 	if (request->diversity > 0)
 		Diversify(call->view, request->diversity, *best, count, wanted);
 	return Min(count, wanted);
@@ -116,6 +177,7 @@ Recommend(RecommendCall *call, const RecommendRequest *request, const StoredUser
 	Eligible	eligible;
 	CrScored   *best;
 	int64		wanted;
+	int32		trending;
 	int32		count = 0;
 
 	EligibleOpen(&eligible, call->schema, ServeViewDeployed(call->view), &request->eligible, user);
@@ -124,12 +186,14 @@ Recommend(RecommendCall *call, const RecommendRequest *request, const StoredUser
 	*rows = NULL;
 	if (wanted > request->skip)
 	{
-		count = FindBest(call, &eligible, request, (int32) wanted, &best);
+		count = FindBest(call, &eligible, request, (int32) wanted, &best, &trending);
 		if (count > request->skip)
 			count = FetchPage(call, best + request->skip, count - request->skip,
-							  user->embedding != NULL ? SOURCE_MODEL : SOURCE_POPULAR, rows);
+							  user->embedding != NULL ? request->source : SOURCE_POPULAR, rows);
 		else
 			count = 0;
+		for (int32 i = 0; i < count && i + request->skip < trending; i++)
+			(*rows)[i].source = SOURCE_TRENDING;
 	}
 	EligibleClose(&eligible);
 	return count;

@@ -16,21 +16,25 @@
 /* The best items that diversity is applied to; what follows them comes in the order of the score. */
 #define DIVERSITY_POOL	200
 
+typedef enum RecommendSource
+{
+	SOURCE_MODEL,				/* inner product of the embeddings */
+	SOURCE_FRESH,				/* the same, new events of the user folded in */
+	SOURCE_SIMILAR,				/* the same with a vector towards the user's last item */
+	SOURCE_TRENDING,			/* recent readers over those expected */
+	SOURCE_POPULAR				/* decayed popularity */
+} RecommendSource;
+
 typedef struct RecommendRequest
 {
 	int32		k;				/* at least 1 */
 	int32		skip;			/* rows left out before the first, at least 0 */
+	RecommendSource source;		/* of the user's embedding, if he has one */
 	double		diversity;		/* 0 .. 1, see core/mmr.h; 0: by score alone */
 	EligibleRequest eligible;
 } RecommendRequest;
 
-typedef enum RecommendSource
-{
-	SOURCE_MODEL,				/* inner product of the embeddings */
-	SOURCE_POPULAR				/* decayed popularity */
-} RecommendSource;
-
-/* "model", "popular": the column "source". */
+/* "model", "fresh", "similar", "trending", "popular": the column "source". */
 extern const char *RecommendSourceName(RecommendSource source);
 
 typedef struct Recommendation

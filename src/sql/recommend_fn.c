@@ -9,9 +9,10 @@
 #include "utils/tuplestore.h"
 
 #include "common/compat.h"
-#include "serve/recommend.h"
+#include "serve/chain.h"
 #include "serve/similar.h"
 #include "sql/arguments.h"
+#include "store/fresh_events.h"
 #include "store/model.h"
 
 PG_FUNCTION_INFO_V1(commrec_recommend);
@@ -36,6 +37,7 @@ typedef struct RankedArguments
 	int			resurface_after;
 	int			diversity;
 	int			skip;
+	int			fresh;
 } RankedArguments;
 
 /*
@@ -113,12 +115,12 @@ RecommendRows(FunctionCallInfo fcinfo, const RankedArguments *arguments)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	FmgrInfo   *flinfo = fcinfo->flinfo;
-	StoredUser	user = {0};
+	StoredUser	user;
 	RecommendCall call;
 	RecommendRequest request;
 	Recommendation *rows;
 	IdKind		item_kind;
-	Datum		id;
+	ChainRequest chain;
 	int32		count;
 
 	CommrecInitSRF(fcinfo);
@@ -129,8 +131,10 @@ RecommendRows(FunctionCallInfo fcinfo, const RankedArguments *arguments)
 				   flinfo->fn_mcxt);
 	item_kind = ServeViewItemKind(call.view);
 	ReadRequest(fcinfo, arguments, item_kind, &request);
-	if (ArgumentId(fcinfo, arguments->id, call.users.lookup.id_kind, &id))
-		(void) UserReaderRead(&call.users, id, &user);
+	chain.is_known_id = ArgumentId(fcinfo, arguments->id, call.users.lookup.id_kind, &chain.user);
+	chain.is_fresh = PG_ARGISNULL(arguments->fresh) ? ReadFreshSetting(call.schema) :
+		PG_GETARG_BOOL(arguments->fresh);
+	request.source = ChainResolve(&call, &chain, &user);
 	count = Recommend(&call, &request, &user, &rows);
 	PutRows(result, item_kind, rows, LimitToRanks(&request, count), request.skip + 1);
 	RecommendEnd(&call);
@@ -165,14 +169,14 @@ SimilarRows(FunctionCallInfo fcinfo, const RankedArguments *arguments)
 /*
  * recommend(user_id bigint | uuid | text, k integer, model text, exclude_seen boolean,
  *		candidates array, exclude array, filter text, resurface_after interval,
- *		diversity double precision, skip integer) -> rows
+ *		diversity double precision, skip integer, fresh boolean) -> rows
  */
 Datum
 commrec_recommend(PG_FUNCTION_ARGS)
 {
 	static const RankedArguments arguments = {.id = 0, .k = 1, .model = 2, .exclude_seen = 3,
 		.candidates = 4, .exclude = 5, .filter = 6, .resurface_after = 7, .diversity = 8,
-	.skip = 9};
+	.skip = 9, .fresh = 10};
 
 	return RecommendRows(fcinfo, &arguments);
 }
@@ -183,7 +187,7 @@ commrec_recommend_typed(PG_FUNCTION_ARGS)
 {
 	static const RankedArguments arguments = {.model = 0, .id = 1, .k = 2, .exclude_seen = 3,
 		.candidates = 4, .exclude = 5, .filter = 6, .resurface_after = 7, .diversity = 8,
-	.skip = 9};
+	.skip = 9, .fresh = 10};
 
 	return RecommendRows(fcinfo, &arguments);
 }

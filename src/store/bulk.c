@@ -46,7 +46,7 @@ typedef struct BulkTable
 static const BulkTable bulk_tables[] = {
 	{MODEL_USER_EMBEDDING, {
 		{"version", INT4OID}, {"user_id", USER_ID_TYPE}, {"embedding", BYTEAOID},
-		{"seen", BYTEAOID}, {"items", INT4OID}
+		{"seen", BYTEAOID}, {"preferences", BYTEAOID}, {"items", INT4OID}
 	}},
 	{MODEL_ITEM_EMBEDDING, {
 		{"version", INT4OID}, {"item_id", ITEM_ID_TYPE}, {"item_no", INT4OID},
@@ -69,6 +69,13 @@ static const BulkTable bulk_tables[] = {
 		{"user_id", USER_ID_TYPE}, {"bucket", TIMESTAMPTZOID}, {"interactions", INT8OID},
 		{"items", INT8OID}, {"spread", FLOAT8OID}, {"satisfaction", FLOAT8OID},
 		{"signals", INT8OID}
+	}},
+	{MODEL_TRENDING, {
+		{"version", INT4OID}, {"place", INT4OID}, {"item_no", INT4OID}, {"trend", FLOAT4OID}
+	}},
+	{MODEL_ITEM_ACTIVITY, {
+		{"item_id", ITEM_ID_TYPE}, {"bucket", TIMESTAMPTZOID}, {"until", TIMESTAMPTZOID},
+		{"events", INT8OID}, {"users", INT8OID}, {"positive", INT8OID}, {"preference", FLOAT8OID}
 	}}
 };
 

@@ -23,6 +23,8 @@
 #define MODEL_VERSION			"version"
 #define MODEL_EPOCH				"epoch"
 #define MODEL_USER_EMBEDDING	"user_embedding"
+#define MODEL_FOLD_IN			"fold_in"
+#define MODEL_TRENDING			"trending"
 #define MODEL_ITEM_EMBEDDING	"item_embedding"
 #define MODEL_ITEM_BLOCK		"item_block"
 #define MODEL_ITEM_FILTER		"item_filter"
@@ -30,6 +32,7 @@
 #define MODEL_ITEM_SPREAD		"item_spread"
 #define MODEL_SPREAD_FACTOR		"spread_factor"
 #define MODEL_USER_ACTIVITY		"user_activity"
+#define MODEL_ITEM_ACTIVITY		"item_activity"
 
 typedef struct ModelConfig
 {

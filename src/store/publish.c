@@ -22,11 +22,14 @@
 #include "common/errors.h"
 #include "common/sort.h"
 #include "core/embedding.h"
+#include "core/preferences.h"
 #include "core/seen.h"
 #include "store/bulk.h"
 #include "store/deploy.h"
 #include "store/publish.h"
+#include "store/publish_fold_in.h"
 #include "store/publish_items.h"
+#include "store/publish_trending.h"
 
 #define VERSION_COLUMNS	18
 
@@ -39,20 +42,23 @@ typedef struct UsersWriter
 	int			entry_bits;		/* of an entry of seen items */
 	/* Of one user, used again for the next: the bulk writer copies what it is given. */
 	float	   *vector;			/* dims floats */
-	uint64	   *entries;		/* of the seen items, in the upper half; their times in the lower */
+	uint64	   *entries;		/* of the seen items, in the upper half; where they came from in the lower */
 	uint64	   *scratch;		/* to sort them */
 	uint32	   *sorted;
 	uint32	   *times;			/* of the sorted entries */
+	float	   *preference;		/* of the sorted entries */
 	bytea	   *embedding;
 	bytea	   *seen;
+	bytea	   *preferences;
 } UsersWriter;
 
 Size
-VersionPublishBytes(int32 items)
+VersionPublishBytes(int32 items, int32 factors)
 {
 	/* The seen items of one user are at most all of them: entries, to sort them, and their bytes twice. */
-	return add_size(PublishItemsBytes(items),
-					mul_size(items, sizeof(int32) + 2 * sizeof(uint64) + 6 * sizeof(uint32)));
+	Size		users = mul_size(items, sizeof(int32) + 2 * sizeof(uint64) + 9 * sizeof(uint32));
+
+	return add_size(add_size(PublishItemsBytes(items), users), PublishFoldInBytes(factors));
 }
 
 void
@@ -109,14 +115,16 @@ EncodeSeen(const UsersWriter *users, int64 from, int64 to)
 		uint32		item_no = (uint32) users->item_no[factors->touched_item[from + i]];
 		uint32		entry = item_no << 1 | (factors->touched_preference[from + i] < 0 ? 1 : 0);
 
-		users->entries[i] = (uint64) entry << 32 |
-			(factors->touched_last != NULL ? factors->touched_last[from + i] : 0);
+		users->entries[i] = (uint64) entry << 32 | i;
 	}
 	sorted = SortByBits(users->entries, users->scratch, count, 32, users->entry_bits);
 	for (uint32 i = 0; i < count; i++)
 	{
+		int64		pair = from + (uint32) sorted[i];
+
 		users->sorted[i] = (uint32) (sorted[i] >> 32);
-		users->times[i] = (uint32) sorted[i];
+		users->times[i] = factors->touched_last != NULL ? factors->touched_last[pair] : 0;
+		users->preference[i] = factors->touched_preference[pair];
 	}
 	if (factors->touched_last != NULL)
 	{
@@ -130,6 +138,16 @@ EncodeSeen(const UsersWriter *users, int64 from, int64 to)
 		cr_seen_encode(users->sorted, count, (uint8_t *) VARDATA(users->seen));
 	}
 	return PointerGetDatum(users->seen);
+}
+
+/* The preferences in the order of the seen items, which EncodeSeen has left. */
+static Datum
+EncodePreferences(const UsersWriter *users, int64 from, int64 to)
+{
+	SET_VARSIZE(users->preferences, VARHDRSZ +
+				cr_preferences_encode(users->preference, (uint32) (to - from),
+									  (uint8_t *) VARDATA(users->preferences)));
+	return PointerGetDatum(users->preferences);
 }
 
 /* The published vector of a user; false if nothing was learned of him: all zero. */
@@ -169,14 +187,15 @@ WriteUser(const UsersWriter *users, int32 user, BulkWriter *writer)
 	const PublishFactors *factors = users->factors;
 	int64		from = factors->touched_start[user];
 	int64		to = factors->touched_start[user + 1];
-	bool		nulls[5] = {false};
-	Datum		values[5] = {0};
+	bool		nulls[6] = {false};
+	Datum		values[6] = {0};
 
 	values[0] = Int32GetDatum(users->version);
 	values[1] = factors->user_id(factors->user_map, user);
 	nulls[2] = !EncodeUser(users, user, &values[2]);
 	values[3] = EncodeSeen(users, from, to);
-	values[4] = Int32GetDatum((int32) (to - from));
+	values[4] = EncodePreferences(users, from, to);
+	values[5] = Int32GetDatum((int32) (to - from));
 	BulkWriterAdd(writer, values, nulls);
 }
 
@@ -203,6 +222,9 @@ AllocateBuffers(UsersWriter *users)
 	users->scratch = MemoryContextAllocHuge(CurrentMemoryContext, longest * sizeof(uint64));
 	users->sorted = MemoryContextAllocHuge(CurrentMemoryContext, longest * sizeof(uint32));
 	users->times = MemoryContextAllocHuge(CurrentMemoryContext, longest * sizeof(uint32));
+	users->preference = MemoryContextAllocHuge(CurrentMemoryContext, longest * sizeof(float));
+	users->preferences = MemoryContextAllocHuge(CurrentMemoryContext, VARHDRSZ +
+												cr_preferences_size_max((uint32) longest));
 	users->seen = MemoryContextAllocHuge(CurrentMemoryContext,
 										 VARHDRSZ + cr_seen_size_timed((uint32) longest));
 	users->embedding = palloc(embedding_size);
@@ -229,6 +251,8 @@ PublishUsers(const ModelConfig *config, int32 version, const PublishFactors *fac
 	pfree(users.scratch);
 	pfree(users.sorted);
 	pfree(users.times);
+	pfree(users.preference);
+	pfree(users.preferences);
 	pfree(users.seen);
 	pfree(users.embedding);
 }
@@ -357,10 +381,14 @@ VersionPublish(const ModelConfig *config, const PublishFactors *factors, bool de
 	int32	   *item_no = PublishItems(config, number, factors);
 
 	PublishUsers(config, number, factors, item_no);
+	PublishTrending(config, number, factors, item_no);
 	pfree(item_no);
 
 	/* What the bulk writer wrote is not visible to the statements of this command. */
 	CommandCounterIncrement();
+	SPI_connect();
+	PublishFoldIn(config->schema, number, factors);
+	SPI_finish();
 	VersionMakeRoom(config->schema, deploy);
 	return number;
 }

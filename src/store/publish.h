@@ -29,6 +29,7 @@ typedef struct PublishFactors
 	const float *item_popularity_score; /* value of the items' popularity coordinate (the users' is
 										 * 1), or NULL */
 	const double *item_popularity;	/* decayed popularity: order of the popular items */
+	const float *item_trend;	/* how much an item rises, 0: does not; or NULL */
 	const int32 *item_users;	/* distinct users of each item */
 	int32		users;
 	int32		items;
@@ -36,6 +37,9 @@ typedef struct PublishFactors
 	const int32 *touched_item;	/* every item a user has had to do with, ascending */
 	const float *touched_preference;	/* its preference sum; negative: disliked */
 	const uint32 *touched_last; /* when it was last touched, as core/seen.h stores it; NULL: no times */
+	double		unobserved_weight;	/* a0 of the training */
+	bool		has_age_origin;
+	TimestampTz age_origin;		/* ages of preferences count from here */
 	EntityId	user_id;
 	void	   *user_map;
 	EntityId	item_id;
@@ -43,7 +47,7 @@ typedef struct PublishFactors
 } PublishFactors;
 
 /* Bytes that publishing needs beside the factors, for the memory plan. */
-extern Size VersionPublishBytes(int32 items);
+extern Size VersionPublishBytes(int32 items, int32 factors);
 
 /* 55000 unless the tables that VersionPublish will write are as commrec made them. */
 extern void VersionPublishCheck(const ModelConfig *config);

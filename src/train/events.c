@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "core/preference.h"
 #include "train/events_internal.h"
 
 static EventLog *
@@ -170,7 +171,7 @@ EventScaledValue(const EventLog *log, int64 event)
 
 	if (log->value == NULL || isnan(action->value_low))
 		return get_float8_nan();
-	return (log->value[event] - action->value_low) / (action->value_high - action->value_low);
+	return cr_scaled_value(log->value[event], action->value_low, action->value_high);
 }
 
 double
@@ -179,8 +180,17 @@ EventPreference(const EventLog *log, int64 event)
 	double		preference = EventWeights(log, event)->preference;
 	double		scaled = EventScaledValue(log, event);
 
-	/* A scaled value that overflows must not turn a weight of zero into NaN. */
-	return isnan(scaled) || preference == 0.0 ? preference : preference * scaled;
+	return cr_event_preference(preference, scaled);
+}
+
+double
+EventSignal(const EventLog *log, int64 event)
+{
+	double		scaled = EventScaledValue(log, event);
+
+	if (isnan(scaled))
+		return EventWeights(log, event)->satisfaction;
+	return Max(0.0, Min(1.0, scaled));
 }
 
 int32

@@ -86,6 +86,9 @@ extern double EventScaledValue(const EventLog *log, int64 event);
  */
 extern double EventPreference(const EventLog *log, int64 event);
 
+/* How satisfied one event shows its user to be, 0 .. 1; NaN if it tells nothing. */
+extern double EventSignal(const EventLog *log, int64 event);
+
 extern int32 EventsUsers(const EventLog *log);
 extern int32 EventsItems(const EventLog *log);
 

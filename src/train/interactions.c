@@ -13,12 +13,10 @@
 
 #include "utils/timestamp.h"
 
+#include "core/preference.h"
 #include "core/seen.h"
 #include "train/events_internal.h"
 #include "train/interactions.h"
-
-/* Below this preference, 1 + p has lost too many digits of p. */
-#define SMALL_PREFERENCE	1e-3
 
 #define CONFIDENCE_CACHE_BITS	8
 
@@ -98,9 +96,9 @@ DecayFactor(const Weighing *weighing, int64 event)
 {
 	TimestampTz time = weighing->log->time[event];
 
-	if (time == EVENT_NO_TIME || time >= weighing->origin)
+	if (time == EVENT_NO_TIME)
 		return 1.0;
-	return exp2(((double) time - (double) weighing->origin) / weighing->half_life);
+	return cr_age_factor((double) weighing->origin - (double) time, weighing->half_life);
 }
 
 /* EventPreference without its calls. */
@@ -383,15 +381,14 @@ PositiveAreEqual(const Touched *touched, const PositiveFilter *filter)
 static float
 Confidence(double alpha, double preference)
 {
-	double		weight = alpha * (preference < SMALL_PREFERENCE ?
-								  log1p(preference) * M_LOG2E : log2(1.0 + preference));
+	float		confidence = cr_confidence(alpha, preference);
 
-	if (weight > FLT_MAX)
+	if (isinf(confidence))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("confidence of a pair overflows"),
 				 errhint("Lower the hyperparameter \"alpha\".")));
-	return (float) Max(weight, FLT_MIN);
+	return confidence;
 }
 
 /* The confidence of a preference that has been seen before is at hand. */

@@ -21,6 +21,7 @@
 #include "core/shrinkage.h"
 #include "store/bulk.h"
 #include "store/deploy.h"
+#include "train/item_activity.h"
 #include "train/knowledge_internal.h"
 
 void *
@@ -165,7 +166,7 @@ static void
 EmptyTables(const ModelConfig *config)
 {
 	static const char *const tables[] = {MODEL_ITEM_SPREAD, MODEL_SPREAD_FACTOR,
-	MODEL_USER_ACTIVITY};
+	MODEL_USER_ACTIVITY, MODEL_ITEM_ACTIVITY};
 
 	SPI_connect();
 	for (int i = 0; i < (int) lengthof(tables); i++)
@@ -199,7 +200,7 @@ FreeKnowledge(Knowledge *knowledge)
 	pfree(knowledge);
 }
 
-void
+float *
 KnowledgePublish(const EventLog *log, const ModelConfig *config)
 {
 	Knowledge  *knowledge = palloc0(sizeof(Knowledge));
@@ -217,4 +218,5 @@ KnowledgePublish(const EventLog *log, const ModelConfig *config)
 		KnowledgePublishActivity(knowledge);
 	}
 	FreeKnowledge(knowledge);
+	return ItemActivityPublish(log, config);
 }

@@ -18,7 +18,8 @@
 /*
  * Replace the contents of the three tables by what the events say.  Without a
  * time column only item_spread is filled.  Must not run in parallel mode.
+ * Returns what is rising, see train/trend.h.
  */
-extern void KnowledgePublish(const EventLog *log, const ModelConfig *config);
+extern float *KnowledgePublish(const EventLog *log, const ModelConfig *config);
 
 #endif							/* COMMREC_KNOWLEDGE_H */

@@ -52,6 +52,7 @@ typedef struct TrainRun
 	bool		deploys;
 	double	   *popularity;		/* decayed, by item */
 	float	   *popularity_score;	/* weighted coordinate by item; NULL without */
+	float	   *trend;			/* of rising items, by item; NULL: none are shown */
 	Engine	   *engine;			/* NULL unless is_learnable */
 	EngineResult result;
 } TrainRun;
@@ -263,7 +264,8 @@ RunEngine(TrainRun *run)
 	EngineArrays arrays;
 
 	/* Publishing comes while the factors are there, so that its memory is part of the plan. */
-	BudgetReserve(&run->budget, VersionPublishBytes(run->touched->items), "publishing");
+	BudgetReserve(&run->budget, VersionPublishBytes(run->touched->items,
+													 (int32) run->used.factors), "publishing");
 	if (!run->is_learnable)
 	{
 		ReportPlan(run);
@@ -296,6 +298,7 @@ FillFactors(const TrainRun *run, PublishFactors *factors)
 		factors->item_popularity_score = run->popularity_score;
 	}
 	factors->item_popularity = run->popularity;
+	factors->item_trend = run->trend;
 	factors->item_users = run->touched->item_users;
 	factors->users = run->touched->users;
 	factors->items = run->touched->items;
@@ -303,6 +306,9 @@ FillFactors(const TrainRun *run, PublishFactors *factors)
 	factors->touched_item = run->touched->item;
 	factors->touched_preference = run->touched->preference;
 	factors->touched_last = run->touched->last;
+	factors->unobserved_weight = run->used.unobserved_weight;
+	factors->has_age_origin = run->log->age_origin != EVENT_NO_TIME;
+	factors->age_origin = run->log->age_origin;
 	factors->user_id = IdMapGet;
 	factors->user_map = run->log->users;
 	factors->item_id = IdMapGet;
@@ -487,7 +493,7 @@ RunPhases(TrainRun *run, Oid schema)
 	ReadEvents(run);
 	CostsBegin(&run->costs, PHASE_KNOWLEDGE);
 	ProgressPhase(&run->progress, "measuring knowledge spread", -1);
-	KnowledgePublish(run->log, run->config);
+	run->trend = KnowledgePublish(run->log, run->config);
 	DecideDeployment(run);
 	BuildInteractions(run);
 	ChooseHyperparameters(run);

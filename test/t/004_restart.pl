@@ -66,6 +66,18 @@ is(answers_digest($standby, 'courses'), $answers, 'a standby gives the same answ
 sql_fails($standby, q{SELECT commrec.train('courses')}, '25006', 'read-only|recovery', 'a standby refuses to train');
 is(answers_digest($standby, 'courses'), $answers, 'and still answers');
 
+# Events that came after the training count there as well.
+$node->safe_psql('postgres', q{
+	INSERT INTO events VALUES (7, 3, 'like', '2030-01-01'), (999999, 3, 'like', '2020-01-01'), (999999, 3, 'like', now());
+	ANALYZE events});
+$node->wait_for_catchup($standby);
+my $fresh = q{SELECT string_agg(concat_ws('|', u, rank, item_id, encode(float4send(score), 'hex'), source), ',' ORDER BY u, rank)
+	FROM unnest(ARRAY[7, 999999]) AS u, courses.recommend(u, 5, fresh => true)};
+like($standby->safe_psql('postgres', $fresh), qr/\b999999\|1\|\d+\|[0-9a-f]{8}\|fresh\b/, 'a standby folds in new events');
+is($standby->safe_psql('postgres', $fresh), $node->safe_psql('postgres', $fresh), 'as the primary does');
+$node->safe_psql('postgres', q{DELETE FROM events WHERE at > '2025-01-01' OR user_id = 999999});
+$node->wait_for_catchup($standby);
+
 # What is deployed on the primary arrives.
 $node->safe_psql('postgres', q{SELECT commrec.rollback('courses')});
 $node->wait_for_catchup($standby);

@@ -53,6 +53,15 @@ like($node->safe_psql('postgres', "$parallel EXPLAIN (COSTS OFF) $query"), qr/Ga
 is($node->safe_psql('postgres', "$parallel $query"), $node->safe_psql('postgres', $query),
 	'recommend in a parallel query equals the serial answer');
 is(answers_digest($node, 'm', 'postgres', $parallel), $answers, 'so do the typed functions');
+my $fresh = $query =~ s/, 5, 'm'\)/, 5, 'm', fresh => true)/r;
+$node->safe_psql('postgres', q{
+	INSERT INTO events SELECT user_id, 1 + user_id % 9, 'like', now() FROM events GROUP BY user_id HAVING user_id % 3 = 0;
+	CREATE INDEX ON events (user_id);
+	ANALYZE events});
+like($node->safe_psql('postgres', "$parallel EXPLAIN (COSTS OFF) $fresh"), qr/Gather/, 'with new events the plan is parallel, too');
+my $folded = $node->safe_psql('postgres', "$parallel $fresh");
+is($folded, $node->safe_psql('postgres', $fresh), 'new events are folded in alike in workers');
+isnt($folded, $node->safe_psql('postgres', $query), 'and change the answers');
 my $average = q{
 	SELECT commrec.embedding_dims(commrec.avg(embedding)), md5(commrec.sum(embedding)::text) IS NOT NULL
 	FROM m.user_embedding WHERE embedding IS NOT NULL};

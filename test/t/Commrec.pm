@@ -77,7 +77,7 @@ sub model_digest
 		$dbname // 'postgres', qq{
 		WITH v AS (SELECT version FROM $model.version WHERE deployed)
 		SELECT
-			(SELECT md5(string_agg(md5(row(user_id, embedding, seen, items)::text), '' ORDER BY user_id))
+			(SELECT md5(string_agg(md5(row(user_id, embedding, seen, preferences, items)::text), '' ORDER BY user_id))
 			 FROM $model.user_embedding JOIN v USING (version)),
 			(SELECT md5(string_agg(md5(row(item_id, item_no, embedding, popularity, popular_no, users)::text), ''
 				ORDER BY item_no)) FROM $model.item_embedding JOIN v USING (version)),
@@ -86,7 +86,10 @@ sub model_digest
 			(SELECT md5(string_agg(row(epoch, loss)::text, ',' ORDER BY epoch))
 			 FROM $model.epoch JOIN v USING (version)),
 			(SELECT md5(string_agg(row(user_id, bucket AT TIME ZONE 'UTC', spread, satisfaction)::text, ','
-				ORDER BY user_id, bucket)) FROM $model.user_activity)
+				ORDER BY user_id, bucket)) FROM $model.user_activity),
+			(SELECT md5(string_agg(row(item_id, bucket AT TIME ZONE 'UTC', events, users, positive, preference)::text, ','
+				ORDER BY item_id, bucket)) FROM $model.item_activity),
+			(SELECT md5(row(age_origin AT TIME ZONE 'UTC', gram)::text) FROM $model.fold_in JOIN v USING (version))
 	});
 }
 

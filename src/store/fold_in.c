@@ -1,0 +1,141 @@
+/*
+ * fold_in.c
+ *		Solving one user against the deployed version: what is stored for it.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+
+#include "common/errors.h"
+#include "core/ials.h"
+#include "core/preference.h"
+#include "core/preferences.h"
+#include "store/fold_in.h"
+#include "store/model.h"
+#include "store/version.h"
+
+#define ALIGNMENT	64			/* of the solver's workspace */
+
+enum { FOLD_VERSION, FOLD_AGE_ORIGIN, FOLD_GRAM };
+enum { USER_VERSION, USER_ID, USER_PREFERENCES };
+
+static const LookupLayout fold_layout = {
+	MODEL_FOLD_IN, 1, 3,
+	{{"version", INT4OID}, {"age_origin", TIMESTAMPTZOID}, {"gram", BYTEAOID}}
+};
+
+static const LookupLayout user_layout = {
+	MODEL_USER_EMBEDDING, 2, 3,
+	{{"version", INT4OID}, {"user_id", InvalidOid}, {"preferences", BYTEAOID}}
+};
+
+static void
+BeginSolver(FoldIn *fold, Lookup *lookup)
+{
+	int32		factors = fold->deployed->factors;
+	char	   *memory = palloc(cr_fold_in_workspace_size(factors) + ALIGNMENT);
+	Size		length = 0;
+	const uint8 *gram = LookupBytes(lookup, FOLD_GRAM, &length);
+	CrStatus	status = CR_CORRUPT;
+
+	if (gram != NULL)
+		status = cr_fold_in_begin(&fold->solver, factors, gram, length,
+								  (void *) TYPEALIGN(ALIGNMENT, memory));
+	CheckStoredBytes(status, ModelSchemaName(fold->schema),
+					 status == CR_OK ? NULL : psprintf("Gram matrix of version %d",
+													   fold->deployed->version));
+}
+
+void
+FoldInBegin(FoldIn *fold, Oid schema, const DeployedVersion *deployed)
+{
+	Datum		version = Int32GetDatum(deployed->version);
+	Lookup		lookup;
+	bool		is_null;
+
+	fold->schema = schema;
+	fold->deployed = deployed;
+	fold->is_solvable = !ReadVersionHyperparameters(schema, deployed, &fold->used) &&
+		deployed->dims > 0;
+	fold->events_until = ReadVersionEventsUntil(schema, deployed);
+	LookupOpen(&lookup, schema, &fold_layout);
+	LookupStart(&lookup, 1, &version);
+	if (!LookupNext(&lookup))
+		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(schema),
+						 psprintf("row of version %d in table \"%s\"", deployed->version,
+								  MODEL_FOLD_IN));
+	fold->age_origin = DatumGetTimestampTz(LookupValue(&lookup, FOLD_AGE_ORIGIN, &is_null));
+	fold->has_age_origin = !is_null;
+	if (fold->is_solvable)
+		BeginSolver(fold, &lookup);
+	LookupClose(&lookup);
+}
+
+/* Items that min_item_users left out, and those that nobody likes, have no factors. */
+static bool
+IsTrained(const FoldIn *fold, const float *embedding)
+{
+	for (int32 i = 0; i < fold->deployed->factors; i++)
+	{
+		if (embedding[i] != 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+FoldInAdd(FoldIn *fold, const float *embedding, double preference, float *confidence)
+{
+	if (!(preference > 0) || !IsTrained(fold, embedding))
+		return false;
+	*confidence = cr_confidence(fold->used.alpha, preference);
+	if (!isfinite(*confidence))
+		CheckComputation(CR_NOT_FINITE, "confidence of a pair");
+	cr_fold_in_add(&fold->solver, embedding, *confidence);
+	return true;
+}
+
+void
+FoldInFinish(FoldIn *fold)
+{
+	CrIalsParams params = {
+		.factors = fold->deployed->factors,
+		.unobserved_weight = fold->used.unobserved_weight,
+		.regularization = fold->used.regularization,
+		.regularization_exponent = fold->used.regularization_exponent
+	};
+
+	CheckComputation(cr_fold_in_finish(&fold->solver,
+									   cr_ials_row_regularization(&params,
+																  fold->solver.weight_sum,
+																  fold->deployed->items)),
+					 "folding a user in");
+}
+
+float *
+ReadUserPreferences(Oid schema, const DeployedVersion *deployed, Datum user, uint32 count)
+{
+	float	   *preferences = palloc_extended(sizeof(float) * Max(count, 1), MCXT_ALLOC_HUGE);
+	CrStatus	status = CR_CORRUPT;
+	Size		length = 0;
+	const uint8 *bytes = NULL;
+	Datum		keys[2];
+	Lookup		lookup;
+
+	keys[0] = Int32GetDatum(deployed->version);
+	keys[1] = user;
+	LookupOpen(&lookup, schema, &user_layout);
+	LookupStart(&lookup, 2, keys);
+	if (LookupNext(&lookup))
+		bytes = LookupBytes(&lookup, USER_PREFERENCES, &length);
+	if (bytes != NULL)
+		status = cr_preferences_decode(bytes, length, count, preferences);
+	if (status != CR_OK)
+		CheckStoredBytes(status, ModelSchemaName(schema),
+						 psprintf("preferences of user \"%s\"",
+								  IdToCString(user, lookup.id_kind)));
+	LookupClose(&lookup);
+	return preferences;
+}

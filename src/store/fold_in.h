@@ -1,0 +1,40 @@
+/*
+ * fold_in.h
+ *		Solving one user against the deployed version: what is stored for it.
+ */
+#ifndef COMMREC_STORE_FOLD_IN_H
+#define COMMREC_STORE_FOLD_IN_H
+
+#include "core/algorithm.h"
+#include "core/fold_in.h"
+#include "store/reader.h"
+
+typedef struct FoldIn
+{
+	Oid			schema;
+	const DeployedVersion *deployed;
+	CrIalsHyperparameters used; /* by the training of the version */
+	bool		has_age_origin;
+	TimestampTz age_origin;		/* ages of stored preferences count from here; later events are fresh */
+	TimestampTz events_until;	/* the newest event of the training, DT_NOBEGIN if none had a time */
+	bool		is_solvable;	/* something was learned, of preferences */
+	CrFoldIn	solver;			/* begun, if so */
+} FoldIn;
+
+/*
+ * Read what the version was trained with and begin with its Gram matrix.
+ * XX001 for damaged bytes.  Allocated in the current context.
+ */
+extern void FoldInBegin(FoldIn *fold, Oid schema, const DeployedVersion *deployed);
+
+/* Where FoldInAdd leaves the item; an item that was left out of the training does not count. */
+extern bool FoldInAdd(FoldIn *fold, const float *embedding, double preference, float *confidence);
+
+/* All have been added: factor.  55000 or 22003 if there is no finite solution. */
+extern void FoldInFinish(FoldIn *fold);
+
+/* A user's preferences for his seen items, in their order: XX001 unless there are "count". */
+extern float *ReadUserPreferences(Oid schema, const DeployedVersion *deployed, Datum user,
+								  uint32 count);
+
+#endif							/* COMMREC_STORE_FOLD_IN_H */

@@ -1,0 +1,105 @@
+/*
+ * version.c
+ *		What the deployed version was trained with.
+ *
+ * Read by index like everything that serves, from the row of "version" that
+ * analysts look at too: there is no second copy that could differ from it.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+
+#include "common/errors.h"
+#include "store/model.h"
+#include "store/version.h"
+
+enum { VERSION_NO, VERSION_ALGORITHM, VERSION_HYPERPARAMETERS };
+
+static const LookupLayout version_layout = {
+	MODEL_VERSION, 1, 3,
+	{{"version", INT4OID}, {"algorithm", TEXTOID}, {"hyperparameters", JSONBOID}}
+};
+
+/* A number as training writes it: "Infinity" stands for infinity, null for NaN. */
+static double
+JsonNumber(const JsonbValue *value)
+{
+	/* The cast would raise 22003; numeric_out is not subject to any setting. */
+	if (value->type == jbvNumeric)
+		return strtod(DatumGetCString(DirectFunctionCall1(numeric_out,
+														  NumericGetDatum(value->val.numeric))),
+					  NULL);
+	if (value->type == jbvString && value->val.string.len == 8 &&
+		memcmp(value->val.string.val, "Infinity", 8) == 0)
+		return INFINITY;
+	return NAN;
+}
+
+static void
+ReadParameters(const CrAlgorithm *algorithm, Jsonb *stored, void *parameters)
+{
+	for (int i = 0; i < algorithm->parameter_count; i++)
+	{
+		const CrParameter *parameter = &algorithm->parameters[i];
+		JsonbValue	found;
+		JsonbValue *value = getKeyJsonValueFromContainer(&stored->root, parameter->name,
+														 strlen(parameter->name), &found);
+
+		*(double *) ((char *) parameters + parameter->offset) =
+			value == NULL ? NAN : JsonNumber(value);
+	}
+}
+
+bool
+ReadVersionHyperparameters(Oid schema, const DeployedVersion *deployed,
+						   CrIalsHyperparameters *used)
+{
+	const CrAlgorithm *algorithm = NULL;
+	Datum		version = Int32GetDatum(deployed->version);
+	Datum		name = (Datum) 0;
+	Datum		stored = (Datum) 0;
+	bool		is_name_null = true;
+	bool		is_stored_null = true;
+	Lookup		lookup;
+
+	LookupOpen(&lookup, schema, &version_layout);
+	LookupStart(&lookup, 1, &version);
+	if (LookupNext(&lookup))
+	{
+		name = LookupValue(&lookup, VERSION_ALGORITHM, &is_name_null);
+		stored = LookupValue(&lookup, VERSION_HYPERPARAMETERS, &is_stored_null);
+	}
+	if (!is_name_null && !is_stored_null)
+		algorithm = cr_algorithm_find(TextDatumGetCString(name));
+	if (algorithm == NULL || !JB_ROOT_IS_OBJECT(DatumGetJsonbP(stored)))
+		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(schema),
+						 psprintf("hyperparameters of version %d", deployed->version));
+	ReadParameters(algorithm, DatumGetJsonbP(stored), used);
+	LookupClose(&lookup);
+	return algorithm->is_explicit;
+}
+
+TimestampTz
+ReadVersionEventsUntil(Oid schema, const DeployedVersion *deployed)
+{
+	static const LookupLayout layout = {
+		MODEL_VERSION, 1, 2,
+		{{"version", INT4OID}, {"events_until", TIMESTAMPTZOID}}
+	};
+	Datum		version = Int32GetDatum(deployed->version);
+	Datum		until = (Datum) 0;
+	bool		is_null = true;
+	Lookup		lookup;
+
+	LookupOpen(&lookup, schema, &layout);
+	LookupStart(&lookup, 1, &version);
+	if (LookupNext(&lookup))
+		until = LookupValue(&lookup, 1, &is_null);
+	LookupClose(&lookup);
+	return is_null ? DT_NOBEGIN : DatumGetTimestampTz(until);
+}

@@ -1,0 +1,213 @@
+/*
+ * item_activity.c
+ *		What happened to every item in every stretch of time: the table item_activity.
+ *
+ * Stretches are the slots of core/activity.h, counted back from the newest
+ * event that is not in the future.  One pass gives every event its slot and
+ * marks which slots an item has anything in, one bit each; so the sums of all
+ * items lie one after the other, without gaps.  A second pass adds the events
+ * up, a pair of user and item at a time, since a user counts once in a slot.
+ * Everything is counted against the training's budget and freed here.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "common/int.h"
+#include "utils/timestamp.h"
+
+#include "store/bulk.h"
+#include "train/trend.h"
+
+#define WHAT				"activity of items"
+
+/* Half satisfied is satisfied. */
+#define SATISFIED			0.5
+
+static void *
+AllocZero(const ItemActivity *activity, int64 count, Size width)
+{
+	Size		bytes = mul_size(Max(count, 1), width);
+
+	return memset(BudgetAlloc(activity->log->budget, bytes, WHAT), 0, bytes);
+}
+
+static void
+Free(const ItemActivity *activity, void *array, int64 count, Size width)
+{
+	BudgetFree(activity->log->budget, array, (Size) Max(count, 1) * width);
+}
+
+/* Buckets between an event and the newest one. */
+static int64
+EventAge(const ItemActivity *activity, int64 event)
+{
+	TimestampTz bucket = BucketStart(activity->log->time[event], activity->bucket_width);
+	int64		age;
+
+	if (pg_sub_s64_overflow(activity->newest, bucket, &age))
+		return PG_INT64_MAX;
+	return age / activity->bucket_width;
+}
+
+static void
+FindSlots(ItemActivity *activity)
+{
+	const EventLog *log = activity->log;
+
+	activity->slot = AllocZero(activity, log->count, sizeof(uint8));
+	activity->used = AllocZero(activity, EventsItems(log), sizeof(uint64));
+	for (int64 e = 0; e < log->count; e++)
+	{
+		bool		has_time = log->time != NULL && log->time[e] != EVENT_NO_TIME;
+
+		EVENTS_POLL(e);
+		activity->slot[e] = has_time ? cr_activity_slot(EventAge(activity, e)) :
+			CR_ACTIVITY_NO_TIME;
+		activity->used[log->item[e]] |= UINT64CONST(1) << activity->slot[e];
+	}
+}
+
+static void
+PlaceSums(ItemActivity *activity)
+{
+	int32		items = EventsItems(activity->log);
+
+	activity->start = AllocZero(activity, (int64) items + 1, sizeof(int64));
+	for (int32 item = 0; item < items; item++)
+	{
+		EVENTS_POLL(item);
+		activity->start[item + 1] = activity->start[item] + pg_popcount64(activity->used[item]);
+	}
+	activity->sum = AllocZero(activity, activity->start[items], sizeof(SlotSum));
+}
+
+/* Add one user's events on one item, [from, to), that fall into one slot. */
+static void
+AddReader(ItemActivity *activity, int64 from, int64 to, int slot)
+{
+	const EventLog *log = activity->log;
+	SlotSum    *sum = ItemActivitySum(activity, log->item[from], slot);
+	double		preference = 0;
+	double		satisfaction = 0;
+	int64		signals = 0;
+
+	for (int64 e = from; e < to; e++)
+	{
+		double		added = EventPreference(log, e);
+		double		signal = EventSignal(log, e);
+
+		EVENTS_POLL(e);
+		if (activity->slot[e] != slot)
+			continue;
+		sum->events++;
+		preference += added;
+		/* As for popularity: a disliking action stays one even if its value is below the range. */
+		if (added > 0 && EventWeights(log, e)->preference > 0)
+			sum->preference += added;
+		if (!isnan(signal))
+		{
+			satisfaction += signal;
+			signals++;
+		}
+	}
+	sum->users++;
+	sum->positive += signals > 0 ? satisfaction >= SATISFIED * (double) signals : preference > 0;
+}
+
+/* Add up one user's events, an item and a slot at a time. */
+static void
+AddUser(ItemActivity *activity, int64 from, int64 end)
+{
+	const int32 *item = activity->log->item;
+	int64		to;
+
+	for (; from < end; from = to)
+	{
+		uint64		slots = 0;
+
+		for (to = from; to < end && item[to] == item[from]; to++)
+			slots |= UINT64CONST(1) << activity->slot[to];
+		for (; slots != 0; slots &= slots - 1)
+			AddReader(activity, from, to, pg_rightmost_one_pos64(slots));
+	}
+}
+
+/* A time that many buckets before the end of the newest one, as far as timestamps go back. */
+static TimestampTz
+SlotBoundary(const ItemActivity *activity, int64 buckets)
+{
+	TimestampTz end;
+	TimestampTz boundary;
+	int64		back;
+
+	if (pg_add_s64_overflow(activity->newest, activity->bucket_width, &end) ||
+		end >= END_TIMESTAMP)
+		end = END_TIMESTAMP - 1;
+	if (pg_mul_s64_overflow(buckets, activity->bucket_width, &back) ||
+		pg_sub_s64_overflow(end, back, &boundary) || boundary < MIN_TIMESTAMP)
+		return MIN_TIMESTAMP;
+	return boundary;
+}
+
+static void
+PublishSlot(const ItemActivity *activity, int32 item, int slot, BulkWriter *writer)
+{
+	const SlotSum *sum = ItemActivitySum(activity, item, slot);
+	bool		has_time = slot != CR_ACTIVITY_NO_TIME;
+	bool		nulls[7] = {false};
+	Datum		values[7];
+
+	values[0] = IdMapGet(activity->log->items, item);
+	values[1] = TimestampTzGetDatum(!has_time ? DT_NOBEGIN :
+									SlotBoundary(activity, cr_activity_first_age(slot + 1)));
+	values[2] = TimestampTzGetDatum(!has_time ? DT_NOBEGIN :
+									SlotBoundary(activity, cr_activity_first_age(slot)));
+	values[3] = Int64GetDatum(sum->events);
+	values[4] = Int64GetDatum(sum->users);
+	values[5] = Int64GetDatum(sum->positive);
+	values[6] = Float8GetDatum(sum->preference);
+	BulkWriterAdd(writer, values, nulls);
+}
+
+/* Rows in the order of the primary key: the oldest slot has the highest number. */
+static void
+Publish(const ItemActivity *activity, const ModelConfig *config)
+{
+	BulkWriter *writer = BulkWriterBegin(config, MODEL_ITEM_ACTIVITY);
+
+	for (int32 item = 0; item < EventsItems(activity->log); item++)
+	{
+		EVENTS_POLL(item);
+		for (int slot = CR_ACTIVITY_SLOTS - 1; slot >= 0; slot--)
+		{
+			if (activity->used[item] >> slot & 1)
+				PublishSlot(activity, item, slot, writer);
+		}
+	}
+	BulkWriterEnd(writer);
+}
+
+float *
+ItemActivityPublish(const EventLog *log, const ModelConfig *config)
+{
+	ItemActivity activity = {0};
+	float	   *trend;
+	int32		items = EventsItems(log);
+
+	activity.log = log;
+	activity.bucket_width = config->bucket_width;
+	activity.newest = log->age_origin == EVENT_NO_TIME ? EVENT_NO_TIME :
+		BucketStart(log->age_origin, config->bucket_width);
+	FindSlots(&activity);
+	PlaceSums(&activity);
+	for (int32 user = 0; user < EventsUsers(log); user++)
+		AddUser(&activity, log->start[user], log->start[user + 1]);
+	Free(&activity, activity.slot, log->count, sizeof(uint8));
+	Publish(&activity, config);
+	trend = TrendChoose(&activity);
+	Free(&activity, activity.sum, activity.start[items], sizeof(SlotSum));
+	Free(&activity, activity.start, (int64) items + 1, sizeof(int64));
+	Free(&activity, activity.used, items, sizeof(uint64));
+	return trend;
+}

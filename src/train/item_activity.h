@@ -1,0 +1,54 @@
+/*
+ * item_activity.h
+ *		What happened to every item in every stretch of time: the table item_activity.
+ */
+#ifndef COMMREC_ITEM_ACTIVITY_H
+#define COMMREC_ITEM_ACTIVITY_H
+
+#include "port/pg_bitutils.h"
+
+#include "core/activity.h"
+#include "train/events_internal.h"
+
+/* What is known of an item in one slot. */
+typedef struct SlotSum
+{
+	double		preference;		/* sum of what events add to preferences, where above 0 */
+	int32		events;
+	int32		users;
+	int32		positive;		/* of these users */
+} SlotSum;
+
+typedef struct ItemActivity
+{
+	const EventLog *log;
+	int64		bucket_width;	/* microseconds */
+	TimestampTz newest;			/* start of the newest bucket; EVENT_NO_TIME if no event has a time */
+	uint8	   *slot;			/* by event */
+	uint64	   *used;			/* by item: its slots */
+	int64	   *start;			/* by item: its first sum; one more for the end */
+	SlotSum    *sum;
+} ItemActivity;
+
+static inline bool
+ItemActivityHas(const ItemActivity *activity, int32 item, int slot)
+{
+	return (activity->used[item] >> slot & 1) != 0;
+}
+
+/* The sum of a slot that the item has. */
+static inline SlotSum *
+ItemActivitySum(const ItemActivity *activity, int32 item, int slot)
+{
+	uint64		before = activity->used[item] & ((UINT64CONST(1) << slot) - 1);
+
+	return &activity->sum[activity->start[item] + pg_popcount64(before)];
+}
+
+/*
+ * Write the table, which has been emptied; doc/knowledge.md defines its
+ * columns.  Returns what is rising, see train/trend.h.
+ */
+extern float *ItemActivityPublish(const EventLog *log, const ModelConfig *config);
+
+#endif							/* COMMREC_ITEM_ACTIVITY_H */
