@@ -19,8 +19,9 @@ CREATE TABLE events AS
 	WHERE u % 4 = i % 4 AND (u * 31 + i * 17) % 5 < 3 OR (u * 13 + i * 7) % 23 = 0;
 INSERT INTO events SELECT 1001, i, 'view' FROM generate_series(1, 90) AS i;		-- has seen everything
 INSERT INTO events SELECT 1002, i, 'dislike' FROM generate_series(1, 9) AS i;	-- nothing can be learned of him
+INSERT INTO events VALUES (1003, 7, 'view');	-- too little for min_user_items: answered by what is like his last item
 SELECT count(*) > 0 AS created FROM commrec.create_model('whole', 'events', action_column => 'action',
-	hyperparameters => '{"factors": 8, "epochs": 4, "popularity_weight": 0.25, "popularity_half_life": "Infinity"}');
+	hyperparameters => '{"factors": 8, "epochs": 4, "min_user_items": 2, "popularity_weight": 0.25, "popularity_half_life": "Infinity"}');
 UPDATE whole.action SET preference = CASE action WHEN 'dislike' THEN -1 ELSE 1 END;
 SELECT try('SELECT * FROM commrec.recommend_all(''whole'')');
 SELECT try('CALL commrec.materialize(''whole'', ''all_test.early'')');
@@ -56,7 +57,7 @@ SELECT count(*) AS out_of_order
 FROM (SELECT r.*, lag(user_id) OVER w AS user_before, lag(rank) OVER w AS rank_before
 	  FROM whole.recommend_all(3) WITH ORDINALITY AS r WINDOW w AS (ORDER BY ordinality)) AS o
 WHERE (user_before, rank_before) >= (user_id, rank);
-SELECT user_id, source, count(*) FROM whole.recommend_all(4) WHERE user_id IN (1, 1001, 1002) GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT user_id, source, count(*) FROM whole.recommend_all(4) WHERE user_id IN (1, 1001, 1002, 1003) GROUP BY 1, 2 ORDER BY 1, 2;
 
 -- the generic form gives text; a join of it with a parallel plan; in a view, in a read-only transaction
 SELECT count(*) AS differences FROM (

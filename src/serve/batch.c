@@ -29,6 +29,7 @@
 #include "common/guc.h"
 #include "common/segment.h"
 #include "serve/batch_shared.h"
+#include "serve/chain.h"
 #include "store/model.h"
 
 #define UNIT_USERS			192 /* their vectors stay in the second cache beside a tile of items */
@@ -242,6 +243,7 @@ LoadItems(BatchRun *run)
 static void
 HandOutNotLearned(BatchRun *run, RecommendAllRow *row)
 {
+	const ChainRequest chain = {true, UserReaderId(&run->view.users), false};
 	RecommendCall call;
 	RecommendRequest request;
 	Recommendation *rows;
@@ -251,8 +253,8 @@ HandOutNotLearned(BatchRun *run, RecommendAllRow *row)
 	memset(&request, 0, sizeof(request));
 	request.k = run->request->k;
 	request.eligible.exclude_seen = run->request->exclude_seen;
-	UserReaderGet(&run->view.users, &user);
 	RecommendBegin(&call, run->request->schema, &run->kept_view, run->context);
+	request.source = ChainResolve(&call, &chain, &user);
 	count = Recommend(&call, &request, &user, &rows);
 	for (int32 i = 0; i < count; i++)
 	{
