@@ -101,6 +101,17 @@ SELECT array_agg(DISTINCT version) FROM train_model.item_block;
 SELECT array_agg(DISTINCT version) FROM train_model.epoch;
 SELECT version, deployed FROM train_model.version ORDER BY version;
 
+-- No query of a training is compiled: LLVM takes memory that no plan knows of.  The session's setting stays.
+CREATE VIEW train_compiled AS
+SELECT * FROM train_events WHERE current_setting('jit') = 'off' LIMIT 100;
+DO $$ BEGIN PERFORM commrec.create_model('train_compiled_model', 'train_compiled', hyperparameters => '{"factors": 2, "epochs": 1}'); END $$;
+SET jit = on;
+SELECT events > 0 AS read FROM commrec.train('train_compiled_model');
+SHOW jit;
+RESET jit;
+DO $$ BEGIN PERFORM commrec.drop_model('train_compiled_model'); END $$;
+DROP VIEW train_compiled;
+
 -- deploy and rollback
 SELECT commrec.deploy('train_model', 2);
 SELECT version FROM train_model.version WHERE deployed;

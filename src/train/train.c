@@ -16,6 +16,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker_internals.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include "core/algorithm.h"
@@ -508,11 +509,23 @@ RunPhases(TrainRun *run, Oid schema)
 	return version;
 }
 
+/*
+ * LLVM alone takes more memory than a model of a million events, which no plan
+ * knows of, and gains nothing over queries as plain as these.
+ */
+static void
+TurnOffJit(void)
+{
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+							 false);
+}
+
 int32
 TrainModel(Oid schema, const TrainOptions *options)
 {
 	MemoryContext context;
 	MemoryContext old_context;
+	int			guc_level;
 	TrainOptions resolved = *options;
 	TrainRun   *run;
 	int32		version;
@@ -532,7 +545,10 @@ TrainModel(Oid schema, const TrainOptions *options)
 	run = palloc0(sizeof(TrainRun));
 	run->options = &resolved;
 	INSTR_TIME_SET_CURRENT(run->started);
+	guc_level = NewGUCNestLevel();
+	TurnOffJit();
 	version = RunPhases(run, schema);
+	AtEOXact_GUC(true, guc_level);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);
 	return version;
