@@ -8,7 +8,7 @@
  * root, "flat" makes it 1, which is the worst case for pruning by norms.  All
  * files are COPY BINARY.  ITEMS are rows of item_embedding (item_id integer,
  * embedding, popularity, popular_no, users) in the order of item_no, USERS of
- * user_embedding (user_id integer, embedding, seen, items); what comes out are
+ * user_embedding (user_id integer, embedding, seen, preferences, items); what comes out are
  * rows of item_embedding, item_block and user_embedding with the columns of
  * these tables, packed with commrec's own code.
  *
@@ -23,6 +23,7 @@
 
 #include "core/block.h"
 #include "core/embedding.h"
+#include "core/preferences.h"
 #include "core/seen.h"
 #include "core/vector.h"
 
@@ -287,33 +288,76 @@ write_blocks(const Items *items, int32_t version, const char *name)
 	free(rows);
 }
 
-static int
-compare_entries(const void *left, const void *right)
+/* One item that a user has seen. */
+typedef struct SeenItem
 {
-	uint32_t	a = *(const uint32_t *) left;
-	uint32_t	b = *(const uint32_t *) right;
+	uint32_t	entry;			/* see core/seen.h */
+	float		preference;
+} SeenItem;
 
-	return a < b ? -1 : a > b;
-}
-
-/* Give the seen items their new numbers, in place of the old ones; times are dropped. */
-static void
-renumber_seen(const Items *items, Field *seen, uint8_t **bytes, int32_t *length)
+/* What a user has seen, on its way from the old item numbers to the new ones. */
+typedef struct SeenList
 {
 	uint32_t	count;
+	SeenItem   *item;
 	uint32_t   *entries;
+	float	   *preferences;
+	uint8_t    *seen;			/* packed */
+	int32_t		seen_length;
+	uint8_t    *packed;			/* preferences, packed */
+	int32_t		packed_length;
+} SeenList;
 
-	if (cr_seen_check(seen->bytes, (size_t) seen->length, &count) != CR_OK)
+static int
+compare_seen(const void *left, const void *right)
+{
+	const SeenItem *a = left;
+	const SeenItem *b = right;
+
+	return a->entry < b->entry ? -1 : a->entry > b->entry;
+}
+
+static void
+unpack_seen(SeenList *list, const Field *seen, const Field *preferences)
+{
+	if (cr_seen_check(seen->bytes, (size_t) seen->length, &list->count) != CR_OK)
 		fail("not a list of seen items", "");
-	entries = allocate(NULL, sizeof(uint32_t) * count);
-	cr_seen_decode(seen->bytes, count, entries);
-	for (uint32_t i = 0; i < count; i++)
-		entries[i] = (uint32_t) items->place[entries[i] >> 1] << 1 | (entries[i] & 1);
-	qsort(entries, count, sizeof(uint32_t), compare_entries);
-	*length = (int32_t) cr_seen_size(count);
-	*bytes = allocate(*bytes, (size_t) *length);
-	cr_seen_encode(entries, count, *bytes);
-	free(entries);
+	list->item = allocate(list->item, sizeof(SeenItem) * (list->count + 1));
+	list->entries = allocate(list->entries, sizeof(uint32_t) * (list->count + 1));
+	list->preferences = allocate(list->preferences, sizeof(float) * (list->count + 1));
+	cr_seen_decode(seen->bytes, list->count, list->entries);
+	if (cr_preferences_decode(preferences->bytes, (size_t) preferences->length, list->count,
+							  list->preferences) != CR_OK)
+		fail("not a list of preferences", "");
+}
+
+/* Give the seen items their new numbers, and bring them into the order of these; times are dropped. */
+static void
+renumber_seen(const Items *items, SeenList *list)
+{
+	for (uint32_t i = 0; i < list->count; i++)
+	{
+		uint32_t	entry = list->entries[i];
+
+		list->item[i].entry = (uint32_t) items->place[entry >> 1] << 1 | (entry & 1);
+		list->item[i].preference = list->preferences[i];
+	}
+	qsort(list->item, list->count, sizeof(SeenItem), compare_seen);
+	for (uint32_t i = 0; i < list->count; i++)
+	{
+		list->entries[i] = list->item[i].entry;
+		list->preferences[i] = list->item[i].preference;
+	}
+}
+
+static void
+pack_seen(SeenList *list)
+{
+	list->seen_length = (int32_t) cr_seen_size(list->count);
+	list->seen = allocate(list->seen, (size_t) list->seen_length);
+	cr_seen_encode(list->entries, list->count, list->seen);
+	list->packed = allocate(list->packed, cr_preferences_size_max(list->count));
+	list->packed_length = (int32_t) cr_preferences_encode(list->preferences, list->count, list->packed);
 }
 
 static void
@@ -321,23 +365,29 @@ convert_users(const Items *items, int32_t version, const char *in, const char *o
 {
 	FILE	   *from = open_copy(in, "r");
 	FILE	   *to = open_copy(out, "w");
-	Field		fields[4] = {{0}};
-	uint8_t    *seen = NULL;
-	int32_t		length;
+	Field		fields[5] = {{0}};
+	SeenList	list = {0};
 
-	while (read_row(from, fields, 4))
+	while (read_row(from, fields, 5))
 	{
-		renumber_seen(items, &fields[2], &seen, &length);
-		put_integer(to, 5, 2);
+		unpack_seen(&list, &fields[2], &fields[3]);
+		renumber_seen(items, &list);
+		pack_seen(&list);
+		put_integer(to, 6, 2);
 		write_integer(to, version);
 		write_field(to, fields[0].bytes, fields[0].length);
 		write_field(to, fields[1].bytes, fields[1].length);
-		write_field(to, seen, length);
-		write_field(to, fields[3].bytes, fields[3].length);
+		write_field(to, list.seen, list.seen_length);
+		write_field(to, list.packed, list.packed_length);
+		write_field(to, fields[4].bytes, fields[4].length);
 	}
 	fclose(from);
 	close_copy(to, out);
-	free(seen);
+	free(list.item);
+	free(list.entries);
+	free(list.preferences);
+	free(list.seen);
+	free(list.packed);
 }
 
 int

@@ -40,7 +40,7 @@ build_tools()
 	cc -O2 -std=gnu11 -I"$BENCH_TOP/src" -o "$WORK/synthetic" "$BENCH_TOP/bench/synthetic.c" "$core/rng.c" -lm
 	# Nothing is scanned here, so that the portable code will do at every level.
 	cc -O2 -std=gnu11 -I"$BENCH_TOP/src" -o "$WORK/factors" "$BENCH_TOP/bench/factors.c" "$core/block.c" \
-		"$core"/block_{portable,avx2,avx512}.c "$core"/{embedding,seen,vector}.c -lm
+		"$core"/block_{portable,avx2,avx512}.c "$core"/{embedding,preferences,seen,vector}.c -lm
 	mkdir -p "$WORK/files" "$WORK/scripts"
 	chmod 777 "$WORK/files" "$WORK/scripts"
 }
@@ -75,14 +75,14 @@ reshape()
 	version=$(value "SELECT max(version) + 1 FROM m$1.version")
 	sql -c "COPY (SELECT item_id, embedding, popularity, popular_no, users FROM m$1.item_embedding WHERE version = 1
 		ORDER BY item_no) TO STDOUT (FORMAT binary)" </dev/null >"$WORK/files/items"
-	sql -c "COPY (SELECT user_id, embedding, seen, items FROM m$1.user_embedding WHERE version = 1)
+	sql -c "COPY (SELECT user_id, embedding, seen, preferences, items FROM m$1.user_embedding WHERE version = 1)
 		TO STDOUT (FORMAT binary)" </dev/null >"$WORK/files/users"
 	"$WORK/factors" "$2" "$version" "$WORK"/files/{items,users,items_out,blocks_out,users_out}
 	sql -c "COPY m$1.item_embedding (version, item_id, item_no, embedding, popularity, popular_no, users)
 		FROM STDIN (FORMAT binary)" <"$WORK/files/items_out"
 	sql -c "COPY m$1.item_block (version, block, items, max_norm, codes) FROM STDIN (FORMAT binary)" \
 		<"$WORK/files/blocks_out"
-	sql -c "COPY m$1.user_embedding (version, user_id, embedding, seen, items) FROM STDIN (FORMAT binary)" \
+	sql -c "COPY m$1.user_embedding (version, user_id, embedding, seen, preferences, items) FROM STDIN (FORMAT binary)" \
 		<"$WORK/files/users_out"
 	rm "$WORK"/files/*
 	value "CREATE TEMPORARY TABLE v AS TABLE m$1.version WITH NO DATA; INSERT INTO v SELECT * FROM m$1.version WHERE version = 1;
