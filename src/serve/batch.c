@@ -18,7 +18,6 @@
 #include "optimizer/cost.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
-#include "postmaster/bgworker_internals.h"
 #include "storage/shmem.h"
 #include "tcop/tcopprot.h"
 #include "utils/lsyscache.h"
@@ -28,6 +27,7 @@
 #include "common/errors.h"
 #include "common/guc.h"
 #include "common/segment.h"
+#include "common/workers.h"
 #include "serve/batch_shared.h"
 #include "serve/chain.h"
 #include "store/model.h"
@@ -135,7 +135,7 @@ ChooseWorkers(const RecommendAllRequest *request, int64 units)
 	/* In a query that is parallel itself the others are busy already. */
 	if (IsInParallelMode() || IsParallelWorker())
 		return 0;
-	if (request->workers != RECOMMEND_ALL_WORKERS_AUTO)
+	if (request->workers != WORKERS_BY_SETTING)
 		return (int) Min(request->workers, most);
 	return (int) Min(max_parallel_workers_per_gather, units / UNITS_PER_WORKER);
 }
@@ -420,13 +420,7 @@ RecommendAll(const RecommendAllRequest *request, RecommendAllSink sink, void *st
 	MemoryContext old_context = MemoryContextSwitchTo(context);
 	BatchRun   *run = palloc0(sizeof(BatchRun));
 
-	if (request->workers < RECOMMEND_ALL_WORKERS_AUTO ||
-		request->workers > MAX_PARALLEL_WORKER_LIMIT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("workers must be between 0 and %d, not %d", MAX_PARALLEL_WORKER_LIMIT,
-						request->workers),
-				 errhint("Leave it out for the setting max_parallel_workers_per_gather.")));
+	CheckWorkers(request->workers, "max_parallel_workers_per_gather");
 	run->request = request;
 	run->context = context;
 	run->sink = sink;

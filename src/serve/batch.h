@@ -12,14 +12,12 @@
 
 #include "serve/recommend.h"
 
-#define RECOMMEND_ALL_WORKERS_AUTO	(-1)
-
 typedef struct RecommendAllRequest
 {
 	Oid			schema;			/* from ModelFind */
 	int32		k;				/* at least 1 */
 	bool		exclude_seen;
-	int			workers;		/* wanted; RECOMMEND_ALL_WORKERS_AUTO: by setting and size */
+	int			workers;		/* wanted; WORKERS_BY_SETTING: by setting and size */
 	Oid			user_type;		/* types of the ids in the rows; 42804 if they do not fit */
 	Oid			item_type;
 } RecommendAllRequest;

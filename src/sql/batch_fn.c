@@ -9,6 +9,7 @@
 #include "utils/tuplestore.h"
 
 #include "common/compat.h"
+#include "common/workers.h"
 #include "serve/batch.h"
 #include "sql/arguments.h"
 
@@ -90,7 +91,7 @@ commrec_recommend_all(PG_FUNCTION_ARGS)
 	request.schema = ArgumentModel(fcinfo, 0);
 	request.k = ArgumentK(fcinfo, 1);
 	request.exclude_seen = PG_ARGISNULL(2) || PG_GETARG_BOOL(2);
-	request.workers = PG_ARGISNULL(3) ? RECOMMEND_ALL_WORKERS_AUTO : PG_GETARG_INT32(3);
+	request.workers = PG_ARGISNULL(3) ? WORKERS_BY_SETTING : PG_GETARG_INT32(3);
 	request.user_type = TupleDescAttr(rows.result->setDesc, ALL_USER_ID)->atttypid;
 	request.item_type = TupleDescAttr(rows.result->setDesc, ALL_ITEM_ID)->atttypid;
 	RecommendAll(&request, PutRow, &rows);

@@ -12,12 +12,12 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
-#include "postmaster/bgworker_internals.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "common/workers.h"
 #include "store/evaluation.h"
 #include "train/evaluate_internal.h"
 #include "train/train.h"
@@ -331,15 +331,8 @@ Evaluate(Oid schema, const EvaluateOptions *options, EvaluateResult *result)
 	MemoryContext old_context;
 	EvaluateRun *run;
 
-	if (options->workers < -1 || options->workers > MAX_PARALLEL_WORKER_LIMIT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("workers must be between 0 and %d, not %d", MAX_PARALLEL_WORKER_LIMIT,
-						options->workers),
-				 errhint("Leave it out for the setting max_parallel_maintenance_workers.")));
+	resolved.workers = MaintenanceWorkers(options->workers);
 	check_may_evaluate(schema);
-	if (resolved.workers == -1)
-		resolved.workers = max_parallel_maintenance_workers;
 	context = AllocSetContextCreate(CurrentMemoryContext, "commrec evaluation",
 									ALLOCSET_DEFAULT_SIZES);
 	old_context = MemoryContextSwitchTo(context);

@@ -15,10 +15,10 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "postmaster/bgworker_internals.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "common/workers.h"
 #include "core/algorithm.h"
 #include "store/publish.h"
 #include "train/blend.h"
@@ -530,15 +530,8 @@ TrainModel(Oid schema, const TrainOptions *options)
 	TrainRun   *run;
 	int32		version;
 
-	if (options->workers < -1 || options->workers > MAX_PARALLEL_WORKER_LIMIT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("workers must be between 0 and %d, not %d", MAX_PARALLEL_WORKER_LIMIT,
-						options->workers),
-				 errhint("Leave it out for the setting max_parallel_maintenance_workers.")));
+	resolved.workers = MaintenanceWorkers(options->workers);
 	CheckMayTrain(schema);
-	if (resolved.workers == -1)
-		resolved.workers = max_parallel_maintenance_workers;
 	context = AllocSetContextCreate(CurrentMemoryContext, "commrec training",
 									ALLOCSET_DEFAULT_SIZES);
 	old_context = MemoryContextSwitchTo(context);

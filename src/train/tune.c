@@ -16,13 +16,13 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
-#include "postmaster/bgworker_internals.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "common/compat.h"
+#include "common/workers.h"
 #include "store/deploy.h"
 #include "store/publish.h"
 #include "train/evaluate_internal.h"
@@ -530,14 +530,7 @@ Tune(Oid schema, const TuneOptions *options)
 	PreventCommandIfReadOnly("commrec.tune()");
 	PreventCommandDuringRecovery("commrec.tune()");
 	ModelRequireOwner(schema);
-	if (options->workers < -1 || options->workers > MAX_PARALLEL_WORKER_LIMIT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("workers must be between 0 and %d, not %d", MAX_PARALLEL_WORKER_LIMIT,
-						options->workers),
-				 errhint("Leave it out for the setting max_parallel_maintenance_workers.")));
-	if (resolved.workers == -1)
-		resolved.workers = max_parallel_maintenance_workers;
+	resolved.workers = MaintenanceWorkers(options->workers);
 	old_context = MemoryContextSwitchTo(context);
 	run = palloc0(sizeof(TuneRun));
 	run->options = &resolved;
