@@ -296,7 +296,7 @@ FindTrending(PopularScan *scan)
 static double
 ReadHalfLife(Oid schema, const DeployedVersion *deployed)
 {
-	CrHyperparameters used;
+	CrIalsHyperparameters used;
 
 	ReadVersionHyperparameters(schema, deployed, &used);
 	return isnan(used.popularity_half_life) ? INFINITY :

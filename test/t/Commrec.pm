@@ -12,7 +12,8 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 our @EXPORT = qw(new_server load_events load_community model_digest answers_digest
-  sql_fails start_sql finish_sql wait_for_sql wait_for_server shared_segments promise);
+  sql_fails start_sql finish_sql wait_for_sql shared_segments promise versioned_tables
+  stored_versions_sql damage_sql start_script server_processes kill_server_tree);
 
 # The clock of the checks that something ends within a second: slow machines get more.
 our $PROMPTLY = 3;
@@ -174,20 +175,168 @@ sub wait_for_sql
 	return $answer eq $expected;
 }
 
-# Wait until a server that comes back by itself takes connections.  poll_query_until() would write to
-# psql's input, which breaks where psql has given up already.
-sub wait_for_server
+# A check that stands for many cases, as a line of the table that test/run.sh prints.
+sub promise
+{
+	my ($text, $cases, $failures) = @_;
+
+	note("promise: $text | $cases | $failures");
+	return ok($cases > 0 && $failures == 0, "$text: $cases cases");
+}
+
+# The tables of a model that hold data of a version, by their primary key.
+sub versioned_tables
+{
+	my ($node, $model) = @_;
+
+	return split /\n/, $node->safe_psql(
+		'postgres', qq{
+		SELECT c.relname
+		FROM pg_class AS c
+			JOIN pg_index AS i ON i.indrelid = c.oid AND i.indisprimary
+			JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey) AND a.attname = 'version'
+		WHERE c.relnamespace = '$model'::regnamespace AND c.relname <> 'version'
+		ORDER BY 1});
+}
+
+# Query: version, hyperparameters and digest of every version that still has data in the
+# tables.  The same digest means the same bits, save for the version's number and what it cost.
+sub stored_versions_sql
+{
+	my ($model, @tables) = @_;
+	my $digests = join ', ', map {
+		qq{(SELECT md5(string_agg(d.row, '' ORDER BY d.row)) FROM (
+			SELECT md5((to_jsonb(t) - '{version,seconds,cpu_seconds}'::text[])::text) AS row
+			FROM $model.$_ AS t WHERE t.version = v.version) AS d)}
+	} @tables;
+
+	return qq{
+		SELECT v.version, v.hyperparameters, md5(concat_ws(',', $digests))
+		FROM $model.version AS v
+		WHERE EXISTS (SELECT FROM $model.item_embedding AS e WHERE e.version = v.version)
+		ORDER BY v.version};
+}
+
+# Query: what is wrong with the tables of a model, if anything: versions of which only a part is
+# there, rows of versions that are not.
+sub damage_sql
+{
+	my ($model, @tables) = @_;
+	my $orphans = join ' UNION ALL ', map {
+		qq{SELECT format('$_ has rows of version %s, which there is not', t.version)
+		FROM $model.$_ AS t
+		WHERE NOT EXISTS (SELECT FROM $model.version AS v WHERE v.version = t.version)}
+	} @tables;
+	my $remains = join ' UNION ALL ', map {
+		qq{SELECT format('$_ still has rows of version %s', v.version)
+		FROM $model.version AS v
+		WHERE NOT EXISTS (SELECT FROM $model.item_embedding AS e WHERE e.version = v.version)
+			AND EXISTS (SELECT FROM $model.$_ AS t WHERE t.version = v.version)}
+	} grep { $_ ne 'epoch' } @tables;
+
+	return qq{
+		WITH whole AS (
+			SELECT v.*, i.*, b.*,
+				(SELECT count(*) FROM $model.user_embedding AS t WHERE t.version = v.version) AS user_rows,
+				(SELECT count(*) FROM $model.fold_in AS t WHERE t.version = v.version) AS fold_ins
+			FROM $model.version AS v
+				CROSS JOIN LATERAL (
+					SELECT count(*) AS item_rows, count(DISTINCT item_no) AS numbers, min(item_no) AS first_no,
+						max(item_no) AS last_no
+					FROM $model.item_embedding AS t WHERE t.version = v.version) AS i
+				CROSS JOIN LATERAL (
+					SELECT coalesce(sum(t.items), 0) AS block_items, count(*) AS blocks, max(block) AS last_block
+					FROM $model.item_block AS t WHERE t.version = v.version) AS b
+			WHERE v.deployed OR i.item_rows > 0)
+		SELECT format('version %s is torn: %s', version, row(item_rows, numbers, last_no, user_rows, block_items,
+			blocks, fold_ins))
+		FROM whole
+		WHERE item_rows <> items OR numbers <> items OR first_no <> 0 OR last_no <> items - 1
+			OR user_rows <> users OR block_items <> CASE WHEN factors > 0 THEN items ELSE 0 END OR last_block <> blocks - 1
+			OR fold_ins <> 1
+		UNION ALL $orphans
+		UNION ALL $remains
+		UNION ALL
+		SELECT 'more than one version is deployed'
+		FROM $model.version WHERE deployed HAVING count(*) > 1};
+}
+
+# Start psql with a script, whose output arrives in $run->{stdout}: wait for it with pump().
+sub start_script
+{
+	my ($node, $script) = @_;
+	my %run = (stdin => $script, stdout => '', stderr => '');
+
+	$run{handle} = IPC::Run::start(
+		[
+			'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-d',
+			$node->connstr('postgres'), '-f', '-'
+		],
+		'<', \$run{stdin}, '>', \$run{stdout}, '2>', \$run{stderr},
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	return \%run;
+}
+
+# The processes of a server, the postmaster first: those whose parent it is.
+sub server_processes
 {
 	my ($node) = @_;
-	my $until = time() + $PostgreSQL::Test::Utils::timeout_default;
-	my @psql = ('psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SELECT');
+	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+	my @children;
 
-	until (IPC::Run::run(\@psql, '<', \undef, '>', \my $stdout, '2>', \my $stderr))
+	for my $stat (glob '/proc/[0-9]*/stat')
 	{
-		return 0 if time() > $until;
-		usleep(50_000);
+		my $line = eval { slurp_file($stat) } // next;    # it may have ended by now
+
+		push @children, $1 if $line =~ /^(\d+) \(.*\) \S $postmaster /s;
 	}
-	return 1;
+	return ($postmaster, @children);
+}
+
+# Letter of a process's state: Z if only its entry in the table of processes is left, '' if
+# not even that.
+sub process_state
+{
+	my ($pid) = @_;
+	my $line = eval { slurp_file("/proc/$pid/stat") } // return '';
+
+	return $line =~ /^\d+ \(.*\) (\S)/s ? $1 : '';
+}
+
+# Where nobody collects dead processes at once, as in some containers, a start takes the dead
+# postmaster for a living one.
+sub forget_postmaster
+{
+	my ($node, $postmaster) = @_;
+	my $until = time() + 0.1;
+
+	usleep(1_000) while process_state($postmaster) ne '' && time() < $until;
+	unlink $node->data_dir . '/postmaster.pid', $node->host . '/.s.PGSQL.' . $node->port . '.lock'
+	  if process_state($postmaster) eq 'Z';
+	$node->{_pid} = undef;
+	return;
+}
+
+# kill -9 of the postmaster and everything below it, nearly at once; returns when all are gone.
+# That loses no write that reached the operating system, so that fsync may be off.
+sub kill_server_tree
+{
+	my ($node) = @_;
+	my ($postmaster) = server_processes($node);
+	my @processes;
+
+	readlink("/proc/$postmaster/cwd") eq $node->data_dir
+	  or die "process $postmaster is not the server of " . $node->data_dir;
+	# While it is stopped, it neither starts processes nor hears of the end of any.
+	kill 'STOP', $postmaster;
+	@processes = server_processes($node);
+	kill 'KILL', $_ for @processes;
+	for my $pid (@processes)
+	{
+		usleep(1_000) while process_state($pid) =~ /[^Z]/;
+	}
+	forget_postmaster($node, $postmaster);
+	return scalar @processes;
 }
 
 # Number of shared memory segments of a server with dynamic_shared_memory_type = mmap, where
@@ -201,16 +350,6 @@ sub shared_segments
 		SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'client backend'})
 	  or die 'sessions do not end';
 	return scalar grep { /^mmap/ } slurp_dir($node->data_dir . '/pg_dynshmem');
-}
-
-# What is promised, in how many cases this test has tried it, and how often it failed: a line of
-# the table that test/run.sh prints.  The failed checks themselves are reported as ever.
-sub promise
-{
-	my ($text, $cases, $failures) = @_;
-
-	note(sprintf('promise: %s | %d | %d', $text, $cases, $failures));
-	return;
 }
 
 1;

@@ -48,12 +48,14 @@ every_descriptor_is_complete(void)
 				CHECK(cr_parameter_choice(p, p->choices[c], strlen(p->choices[c])) == c);
 		}
 	}
+	CHECK(cr_algorithm_find("ials")->parameter_count ==
+		  (int) (sizeof(CrIalsHyperparameters) / sizeof(double)));
 }
 
 static void
 presets_are_written(void)
 {
-	CrHyperparameters p;
+	CrIalsHyperparameters p;
 
 	memset(&p, 0x55, sizeof(p));
 	cr_parameters_preset(cr_algorithm_find("ials"), &p);
@@ -76,7 +78,7 @@ presets_are_written(void)
 static void
 ratings_have_presets_of_their_own(void)
 {
-	CrHyperparameters p;
+	CrIalsHyperparameters p;
 
 	memset(&p, 0x55, sizeof(p));
 	CHECK(cr_algorithm_find("als")->is_explicit);
@@ -90,7 +92,7 @@ ratings_have_presets_of_their_own(void)
 	CHECK(p.alpha == 1);
 	CHECK(p.half_life == INFINITY);
 	CHECK(p.solver == CR_SOLVER_CHOLESKY);
-	cr_defaults_from_shape(&cr_ials_algorithm, &p, 10, 10, 10);
+	cr_ials_defaults_from_shape(&p, 10, 10, 10);
 	CHECK(p.unobserved_weight == 0);
 }
 
@@ -111,16 +113,16 @@ choices_are_words(void)
 static void
 solver_follows_the_factors(void)
 {
-	CrHyperparameters p;
+	CrIalsHyperparameters p;
 
 	for (int factors = 1; factors <= CR_FACTORS_MAX; factors++)
 	{
 		cr_parameters_preset(cr_algorithm_find("ials"), &p);
 		p.factors = factors;
-		cr_defaults_from_shape(&cr_ials_algorithm, &p, 10, 10, 10);
+		cr_ials_defaults_from_shape(&p, 10, 10, 10);
 		CHECK(p.solver == (factors < 32 ? CR_SOLVER_CHOLESKY : CR_SOLVER_CG));
 		p.solver = CR_SOLVER_CHOLESKY;
-		cr_defaults_from_shape(&cr_ials_algorithm, &p, 10, 10, 10);
+		cr_ials_defaults_from_shape(&p, 10, 10, 10);
 		CHECK(p.solver == CR_SOLVER_CHOLESKY);
 	}
 }
@@ -172,10 +174,10 @@ numbers_are_in_range(void)
 static double
 weight_from_shape(int64_t users, int64_t items, int64_t pairs)
 {
-	CrHyperparameters p;
+	CrIalsHyperparameters p;
 
 	cr_parameters_preset(cr_algorithm_find("ials"), &p);
-	cr_defaults_from_shape(&cr_ials_algorithm, &p, users, items, pairs);
+	cr_ials_defaults_from_shape(&p, users, items, pairs);
 	CHECK(p.regularization == 0.01);
 	return p.unobserved_weight;
 }
@@ -195,12 +197,12 @@ defaults_follow_the_shape(void)
 static void
 given_values_are_kept(void)
 {
-	CrHyperparameters p;
+	CrIalsHyperparameters p;
 
 	cr_parameters_preset(cr_algorithm_find("ials"), &p);
 	p.unobserved_weight = 7;
 	p.regularization = 8;
-	cr_defaults_from_shape(&cr_ials_algorithm, &p, 10, 10, 10);
+	cr_ials_defaults_from_shape(&p, 10, 10, 10);
 	CHECK(p.unobserved_weight == 7);
 	CHECK(p.regularization == 8);
 	CHECK(isnan(p.popularity_weight));
