@@ -2010,12 +2010,18 @@ AS $$
 DECLARE
 	schema_name name := (SELECT n.nspname FROM pg_namespace AS n WHERE n.oid = commrec.model_schema(model));
 BEGIN
+	IF NOT coalesce(has_table_privilege(to_regclass(format('%I.item_filter', schema_name)), 'SELECT')
+		AND has_table_privilege(to_regclass(format('%I.item_filter_member', schema_name)), 'SELECT'), true) THEN
+		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('permission denied for the filters of model "%s"', schema_name),
+			HINT = 'Ask its owner for SELECT on item_filter and item_filter_member.';
+	END IF;
 	IF NOT coalesce(commrec.is_as_made(to_regclass(format('%I.item_filter', schema_name)),
 			'{filter text,items text,item_column name,predicate text,refreshed_at timestamp with time zone}')
 		AND commrec.is_as_made(to_regclass(format('%I.item_filter_member', schema_name)), '{filter text}'), false) THEN
 		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
 			MESSAGE = format('the filters of model "%s" cannot be read', schema_name),
-			HINT = 'Ask its owner for SELECT on item_filter and item_filter_member; they must be as commrec made them.';
+			HINT = 'The tables item_filter and item_filter_member must be as commrec made them.';
 	END IF;
 	RETURN QUERY EXECUTE format('SELECT f.filter, f.items, f.item_column, f.predicate, '
 		'(SELECT count(*) FROM %1$I.item_filter_member AS m WHERE m.filter = f.filter), f.refreshed_at '
@@ -2023,7 +2029,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION commrec.filters(text) IS
-'The filters of a model, with the number of items that passed when they were last evaluated. The caller needs SELECT on item_filter and item_filter_member in the model''s schema (55000). Unknown model: 42704; no USAGE on its schema: 42501.';
+'The filters of a model, with the number of items that passed when they were last evaluated. The caller needs SELECT on item_filter and item_filter_member in the model''s schema (42501), which must be as commrec made them (55000). Unknown model: 42704; no USAGE on its schema: 42501.';
 
 CREATE FUNCTION commrec.publish_filters(schema_name name, version integer) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
