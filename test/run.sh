@@ -8,8 +8,12 @@
 # with warnings as errors and assertions on in a temporary directory, and runs
 # against private servers under an ordinary user.  Parts: layers (who may
 # include what), unit (core, without a server, with sanitizers), regress
-# (pg_regress and isolation), tap.  Without PART: all.  The last line says how
-# many checks passed and failed; the exit status is 1 if any failed.
+# (pg_regress and isolation), tap (as many files at a time as there are cores).
+# Without PART: all.  At the end stands a table of what has been promised, in how
+# many cases that was tried, and how often it failed; a test adds to it by lines
+#	# promise: TEXT | CASES | FAILURES
+# The last line says how many checks passed and failed; the exit status is 1 if
+# any failed.
 set -euo pipefail
 exec </dev/null
 
@@ -33,7 +37,7 @@ do
 	case $part in
 		layers | unit | regress | tap) ;;
 		-h | --help)
-			sed -n '3,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+			sed -n '3,17s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 			exit 0
 			;;
 		*) die "unknown part \"$part\"" "usage: bash test/run.sh [layers] [unit] [regress] [tap]" ;;
@@ -54,12 +58,19 @@ lines()
 # Run a command with a time limit, its output in LOG; the status goes to "status".
 run_logged()
 {
+	status=0
+	(limited "$@") || status=$?
+}
+
+# limited LOG SECONDS COMMAND...: becomes the command, so that a process in the
+# background is timeout itself, which passes signals on to all that it started.
+limited()
+{
 	local log=$1
 	local limit=$2
 
 	shift 2
-	status=0
-	timeout --kill-after=10 "$limit" "${RUN_AS[@]}" env HOME="$WORK" "$@" >"$log" 2>&1 || status=$?
+	exec timeout --kill-after=10 "$limit" "${RUN_AS[@]}" env HOME="$WORK" "$@" >"$log" 2>&1
 }
 
 # tally LABEL LOG STATUS SECONDS: count the results in LOG, in TAP or as
@@ -180,34 +191,97 @@ show_tap()
 	done
 }
 
+declare -A tap_name=()			# of the TAP files that run now, by process
+declare -A tap_began=()
+
+# Start a TAP file.  What ports its servers take is written down where the others look.
+tap_start()
+{
+	local file=$1
+	local name
+	local pgxs
+
+	name=$(basename "$file" .pl)
+	pgxs=$(dirname "$(dirname "$("$PG_CONFIG" --pgxs)")")
+	as_user mkdir -p "$WORK/tap/$name" "$WORK/tap/ports"
+	cd "$WORK/tap/$name"
+	limited "$WORK/log/$name.log" 400 env \
+		"PATH=$PGBIN:$PATH" "TESTDIR=$WORK/tap/$name" "PG_REGRESS=$pgxs/test/regress/pg_regress" \
+		"PG_TEST_TIMEOUT_DEFAULT=${PG_TEST_TIMEOUT_DEFAULT:-120}" "PG_TEST_PORT_DIR=$WORK/tap/ports" \
+		"COMMREC_SOURCE=$WORK/src" \
+		prove --verbose --merge -I "$pgxs/test/perl" -I "$WORK/src/test/t" "$file" &
+	tap_name[$!]=$name
+	tap_began[$!]=$SECONDS
+	cd "$WORK"
+}
+
+# Wait for one of the TAP files that run, and count its results.
+tap_finish()
+{
+	local pid
+	local name
+
+	status=0
+	wait -n -p pid "${!tap_name[@]}" || status=$?
+	name=${tap_name[$pid]}
+	tally "tap $name" "$WORK/log/$name.log" "$status" $((SECONDS - tap_began[$pid])) ||
+		show_tap "$WORK/log/$name.log" "$WORK/tap/$name"
+	unset "tap_name[$pid]" "tap_began[$pid]"
+}
+
+# As many files at a time as there are cores.
 test_tap()
 {
-	local pgxs
 	local file
-	local name
-	local began
 
-	pgxs=$(dirname "$(dirname "$("$PG_CONFIG" --pgxs)")")
 	for file in "$WORK"/src/test/t/*.pl
 	do
-		name=$(basename "$file" .pl)
-		began=$SECONDS
-		as_user mkdir -p "$WORK/tap/$name"
-		cd "$WORK/tap/$name"
-		run_logged "$WORK/log/$name.log" 400 env \
-			"PATH=$PGBIN:$PATH" "TESTDIR=$WORK/tap/$name" "PG_REGRESS=$pgxs/test/regress/pg_regress" \
-			"PG_TEST_TIMEOUT_DEFAULT=${PG_TEST_TIMEOUT_DEFAULT:-120}" "COMMREC_SOURCE=$WORK/src" \
-			prove --verbose --merge -I "$pgxs/test/perl" -I "$WORK/src/test/t" "$file"
-		cd "$WORK"
-		tally "tap $name" "$WORK/log/$name.log" "$status" $((SECONDS - began)) ||
-			show_tap "$WORK/log/$name.log" "$WORK/tap/$name"
+		[ ${#tap_name[@]} -lt "$(nproc)" ] || tap_finish
+		tap_start "$file"
 	done
+	while [ ${#tap_name[@]} -gt 0 ]
+	do
+		tap_finish
+	done
+}
+
+# However the script ends, nothing that it started goes on.
+stop_all()
+{
+	if [ ${#tap_name[@]} -gt 0 ]
+	then
+		kill "${!tap_name[@]}" 2>/dev/null || true
+		wait
+	fi
+	work_end
+}
+
+# The table of promises, from the lines in all logs; those of one name are added
+# up.  Fails if one of them did.
+promises()
+{
+	sed -nE 's/^[[:space:]]*# promise: *(.*[^ ]) *\| *([0-9]+) *\| *([0-9]+) *$/\1\t\2\t\3/p' \
+		"$WORK"/log/*.log | awk -F '\t' '
+		!($1 in cases) {name[++n] = $1}
+		{cases[$1] += $2; failures[$1] += $3; width = length($1) > width ? length($1) : width}
+		END {
+			if (n > 0)
+				printf "\n%-" width "s  %12s  %8s\n", "promise", "cases tried", "failures"
+			for (i = 1; i <= n; i++)
+			{
+				printf "%-" width "s  %12d  %8d\n", name[i], cases[name[i]], failures[name[i]]
+				bad += failures[name[i]]
+			}
+			if (n > 0)
+				print ""
+			exit bad > 0
+		}'
 }
 
 mapfile -t packages < <(base_packages; printf '%s\n' perl libipc-run-perl)
 packages_install "${packages[@]}"
 
-trap work_end EXIT
+trap stop_all EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 work_begin
@@ -222,6 +296,7 @@ build
 ! wanted regress || test_regress
 ! wanted tap || test_tap
 
+promises || [ "$failed" -gt 0 ] || failed=1
 [ "$skipped" -eq 0 ] || printf '%d skipped\n' "$skipped"
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]

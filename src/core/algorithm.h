@@ -4,10 +4,12 @@
  *
  * The descriptors are the one place that knows names, types, ranges, defaults
  * and meanings; parsing, error hints and documentation read them from here.
+ * Each is in the file of its algorithm; core/algorithms.h lists them.
  */
 #ifndef CR_ALGORITHM_H
 #define CR_ALGORITHM_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,20 +45,29 @@ typedef enum CrSolver
 
 #define CR_CG_STEPS		3		/* of a half step, from the solution before */
 
-typedef struct CrAlgorithm
+/* How items are scored for a user. */
+typedef enum CrScorer
 {
-	const char *name;
-	const char *meaning;
-	int			is_explicit;	/* learns ratings instead of preferences */
-	const CrParameter *parameters;
-	int			parameter_count;
-} CrAlgorithm;
+	CR_SCORER_POPULARITY,		/* by popularity: there is nothing else */
+	CR_SCORER_INNER_PRODUCT,	/* of the user's embedding and the item's */
+	CR_SCORER_LISTS				/* by lists of items that go with the user's own */
+} CrScorer;
 
-/* Biases and constants that explicit models have beside their factors. */
-#define CR_EXPLICIT_DIMS	2
+/* How the embedding of a user is computed from his preferences, the items being given. */
+typedef enum CrFold
+{
+	CR_FOLD_NONE,				/* not at all; or there is none, lists being summed as they are */
+	CR_FOLD_RIDGE,				/* the user's half step of iALS, core/fold_in.h */
+	CR_FOLD_SUM					/* x_u = sum of c_ui y_i */
+} CrFold;
 
-/* Hyperparameters of all algorithms; a NaN stands for "not given, choose from the data". */
-typedef struct CrIalsHyperparameters
+/*
+ * The hyperparameters of all algorithms; what one does not have does nothing
+ * there.  A NaN stands for "not given, choose from the data".
+ */
+#define CR_OWN_MAX		16
+
+typedef struct CrHyperparameters
 {
 	double		factors;
 	double		epochs;
@@ -71,7 +82,86 @@ typedef struct CrIalsHyperparameters
 	double		min_user_items;
 	double		seed;
 	double		solver;			/* a CrSolver */
-} CrIalsHyperparameters;
+	double		own[CR_OWN_MAX];	/* what one algorithm alone has: a struct of doubles in its file */
+} CrHyperparameters;
+
+/* For descriptors: where a field lies, and a field of the algorithm's own struct. */
+#define CR_COMMON(field)		offsetof(CrHyperparameters, field)
+#define CR_OWN(type, field)		(offsetof(CrHyperparameters, own) + offsetof(type, field))
+
+/* The algorithm's own struct. */
+#define CR_OWN_OF(type, hyperparameters)	((const type *) (hyperparameters)->own)
+
+struct CrTrainer;
+
+typedef struct CrAlgorithm
+{
+	const char *name;
+	const char *meaning;
+	CrScorer	scorer;
+	CrFold		fold;
+	int			is_explicit;	/* learns ratings instead of preferences */
+	const struct CrTrainer *trainer;	/* NULL: the engine of ALS (train/engine.h), or nothing to learn */
+	const CrParameter *parameters;
+	int			parameter_count;
+
+	/*
+	 * Fill what is still NaN from the shape of the data; the popularity
+	 * hyperparameters are chosen by validation, in train/.  NULL: nothing is.
+	 */
+	void		(*defaults_from_shape) (CrHyperparameters *used, int64_t users, int64_t items,
+										int64_t pairs);
+} CrAlgorithm;
+
+#define CR_ALGORITHM(name)	extern const CrAlgorithm cr_##name##_algorithm;
+#include "core/algorithms.h"
+#undef CR_ALGORITHM
+
+/* Biases and constants that explicit models have beside their factors. */
+#define CR_EXPLICIT_DIMS	2
+
+/* Descriptors that several algorithms share. */
+#define CR_PARAMETER_HALF_LIFE \
+	{ \
+		.name = "half_life", .type = CR_PARAMETER_NUMBER, .low = 0, .high = INFINITY, \
+		.low_excluded = 1, .preset = INFINITY, .offset = CR_COMMON(half_life), \
+		.meaning = "days after which an event counts half; infinity: events do not age" \
+	}
+#define CR_PARAMETER_POPULARITY_WEIGHT \
+	{ \
+		.name = "popularity_weight", .type = CR_PARAMETER_NUMBER, .low = 0, .high = 1e6, \
+		.from_data = 1, .preset = NAN, .offset = CR_COMMON(popularity_weight), \
+		.meaning = "weight of an item's popularity in its score; 0: none" \
+	}
+#define CR_PARAMETER_POPULARITY_HALF_LIFE \
+	{ \
+		.name = "popularity_half_life", .type = CR_PARAMETER_NUMBER, .low = 0, .high = INFINITY, \
+		.low_excluded = 1, .from_data = 1, .preset = NAN, \
+		.offset = CR_COMMON(popularity_half_life), \
+		.meaning = "days after which an event counts half towards popularity; infinity: no ageing" \
+	}
+#define CR_PARAMETER_MIN_ITEM_USERS \
+	{ \
+		.name = "min_item_users", .type = CR_PARAMETER_INTEGER, .low = 1, .high = 1e9, \
+		.preset = 1, .offset = CR_COMMON(min_item_users), \
+		.meaning = "items with fewer users are left out" \
+	}
+#define CR_PARAMETER_MIN_USER_ITEMS \
+	{ \
+		.name = "min_user_items", .type = CR_PARAMETER_INTEGER, .low = 1, .high = 1e9, \
+		.preset = 1, .offset = CR_COMMON(min_user_items), \
+		.meaning = "users with fewer items are left out" \
+	}
+#define CR_PARAMETER_SEED \
+	{ \
+		.name = "seed", .type = CR_PARAMETER_INTEGER, .low = 0, .high = INT32_MAX, \
+		.preset = 42, .offset = CR_COMMON(seed), \
+		.meaning = "start of the random numbers; the same seed gives the same model" \
+	}
+
+/* The fields of a descriptor that say so. */
+#define CR_PARAMETERS_OF(array) \
+	.parameters = array, .parameter_count = (int) (sizeof(array) / sizeof((array)[0]))
 
 /* NULL if there is none of that name. */
 extern const CrAlgorithm *cr_algorithm_find(const char *name);
@@ -86,7 +176,7 @@ extern const CrParameter *cr_parameter_find(const CrAlgorithm *algorithm, const 
  * Write every default (NaN for those chosen from the data) into the parameter
  * struct; what the algorithm does not have gets a value that does nothing.
  */
-extern void cr_parameters_preset(const CrAlgorithm *algorithm, void *parameters);
+extern void cr_parameters_preset(const CrAlgorithm *algorithm, CrHyperparameters *parameters);
 
 /* 1 if value is finite (or +infinity where "high" is), in range and, for integers, whole. */
 extern int	cr_parameter_allows(const CrParameter *parameter, double value);
@@ -94,12 +184,8 @@ extern int	cr_parameter_allows(const CrParameter *parameter, double value);
 /* The place of a word among a parameter's choices, -1 if it is none of them. */
 extern int	cr_parameter_choice(const CrParameter *parameter, const char *word, size_t length);
 
-/*
- * Fill what is still NaN of unobserved_weight, regularization and solver from the
- * shape of the data (doc/design.md, "Defaults from the data").  The popularity
- * hyperparameters are chosen by validation, in train/.
- */
-extern void cr_ials_defaults_from_shape(CrIalsHyperparameters *parameters, int64_t users,
-										int64_t items, int64_t pairs);
+/* What algorithm->defaults_from_shape does, if anything. */
+extern void cr_defaults_from_shape(const CrAlgorithm *algorithm, CrHyperparameters *used,
+								   int64_t users, int64_t items, int64_t pairs);
 
 #endif							/* CR_ALGORITHM_H */

@@ -169,7 +169,7 @@ int32
 ChainLastItem(RecommendCall *call, Datum user, const StoredUser *stored)
 {
 	const DeployedVersion *deployed = ServeViewDeployed(call->view);
-	CrIalsHyperparameters used;
+	CrHyperparameters used;
 	const float *preferences;
 	int32		last = -1;
 	int64		last_time = -1;

@@ -296,7 +296,7 @@ FindTrending(PopularScan *scan)
 static double
 ReadHalfLife(Oid schema, const DeployedVersion *deployed)
 {
-	CrIalsHyperparameters used;
+	CrHyperparameters used;
 
 	ReadVersionHyperparameters(schema, deployed, &used);
 	return isnan(used.popularity_half_life) ? INFINITY :

@@ -37,13 +37,13 @@ static const PileKind text_pile = {0x54495243, 1024, "commrec.ials"};	/* "CRIT" 
 
 /* The hyperparameters of a pile; those that cannot have come from jsonb are damage. */
 static void
-PileHyperparameters(const Pile *pile, CrIalsHyperparameters *parameters)
+PileHyperparameters(const Pile *pile, CrHyperparameters *parameters)
 {
-	bool		is_sound = pile->prefix >= sizeof(CrIalsHyperparameters);
+	bool		is_sound = pile->prefix >= sizeof(CrHyperparameters);
 
 	if (is_sound)
 	{
-		memcpy(parameters, pile->data, sizeof(CrIalsHyperparameters));
+		memcpy(parameters, pile->data, sizeof(CrHyperparameters));
 		is_sound = PackedAllows(parameters);
 	}
 	if (!is_sound)
@@ -57,8 +57,8 @@ PileHyperparameters(const Pile *pile, CrIalsHyperparameters *parameters)
 static void
 CheckSameHyperparameters(const Pile *pile, const Pile *other)
 {
-	CrIalsHyperparameters ours;
-	CrIalsHyperparameters theirs;
+	CrHyperparameters ours;
+	CrHyperparameters theirs;
 
 	if (pile->prefix == other->prefix && memcmp(pile->data, other->data, pile->prefix) == 0)
 		return;
@@ -75,7 +75,7 @@ CheckSameHyperparameters(const Pile *pile, const Pile *other)
 static Pile *
 NewPile(FunctionCallInfo fcinfo, const PileKind *kind)
 {
-	CrIalsHyperparameters parameters;
+	CrHyperparameters parameters;
 	Jsonb	   *given = PG_ARGISNULL(ARGUMENT_HYPERPARAMETERS) ? NULL :
 		PG_GETARG_JSONB_P(ARGUMENT_HYPERPARAMETERS);
 	Size		length = given == NULL ? 0 : VARSIZE(given) - VARHDRSZ;
@@ -92,7 +92,7 @@ NewPile(FunctionCallInfo fcinfo, const PileKind *kind)
 static void
 CheckHyperparameters(FunctionCallInfo fcinfo, const PileKind *kind, const Pile *pile)
 {
-	const Size	before = sizeof(CrIalsHyperparameters);
+	const Size	before = sizeof(CrHyperparameters);
 	struct varlena *given;
 
 	if (PG_ARGISNULL(ARGUMENT_HYPERPARAMETERS) && pile->prefix == before)
@@ -223,7 +223,7 @@ static Datum
 Final(FunctionCallInfo fcinfo, const PileKind *kind, IdKind ids)
 {
 	const Pile *pile = PileOtherState(fcinfo, 0, kind);
-	CrIalsHyperparameters parameters;
+	CrHyperparameters parameters;
 	PackedRows	rows;
 
 	if (pile == NULL)

@@ -143,7 +143,7 @@ commrec_lock_model(PG_FUNCTION_ARGS)
 Datum
 commrec_check_hyperparameters(PG_FUNCTION_ARGS)
 {
-	CrIalsHyperparameters ignored;
+	CrHyperparameters ignored;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,

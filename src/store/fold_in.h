@@ -13,7 +13,7 @@ typedef struct FoldIn
 {
 	Oid			schema;
 	const DeployedVersion *deployed;
-	CrIalsHyperparameters used; /* by the training of the version */
+	CrHyperparameters used; /* by the training of the version */
 	bool		has_age_origin;
 	TimestampTz age_origin;		/* ages of stored preferences count from here; later events are fresh */
 	TimestampTz events_until;	/* the newest event of the training, DT_NOBEGIN if none had a time */

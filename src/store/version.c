@@ -41,7 +41,7 @@ JsonNumber(const JsonbValue *value)
 }
 
 static void
-ReadParameters(const CrAlgorithm *algorithm, Jsonb *stored, void *parameters)
+ReadParameters(const CrAlgorithm *algorithm, Jsonb *stored, CrHyperparameters *parameters)
 {
 	for (int i = 0; i < algorithm->parameter_count; i++)
 	{
@@ -57,7 +57,7 @@ ReadParameters(const CrAlgorithm *algorithm, Jsonb *stored, void *parameters)
 
 bool
 ReadVersionHyperparameters(Oid schema, const DeployedVersion *deployed,
-						   CrIalsHyperparameters *used)
+						   CrHyperparameters *used)
 {
 	const CrAlgorithm *algorithm = NULL;
 	Datum		version = Int32GetDatum(deployed->version);

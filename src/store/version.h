@@ -14,7 +14,7 @@
  * if the row is not what training writes.
  */
 extern bool ReadVersionHyperparameters(Oid schema, const DeployedVersion *deployed,
-									   CrIalsHyperparameters *used);
+									   CrHyperparameters *used);
 
 /* Time of the newest event of the training; DT_NOBEGIN if none had a time. */
 extern TimestampTz ReadVersionEventsUntil(Oid schema, const DeployedVersion *deployed);

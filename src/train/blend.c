@@ -192,7 +192,7 @@ choose(const BlendGrid *grid, WeightRange range, BlendChoice *choice)
 
 /* What is taken without a validation. */
 static void
-set_priors(const EventLog *log, const CrIalsHyperparameters *given, BlendChoice *choice)
+set_priors(const EventLog *log, const CrHyperparameters *given, BlendChoice *choice)
 {
 	memset(choice, 0, sizeof(BlendChoice));
 	choice->popularity_weight = PRIOR_WEIGHT;
@@ -205,10 +205,10 @@ set_priors(const EventLog *log, const CrIalsHyperparameters *given, BlendChoice 
 
 /* In the validation's memory context. */
 static void
-validate(const EventLog *log, const BlendOptions *options, BlendMemory *memory,
+validate(const EventLog *log, const Recipe *recipe, BlendMemory *memory,
 		 Progress *progress, BlendChoice *choice)
 {
-	const CrIalsHyperparameters *given = options->hyperparameters;
+	const CrHyperparameters *given = recipe->given;
 	BlendSplit	split;
 	BlendGrid	grid;
 	WeightRange range;
@@ -216,12 +216,12 @@ validate(const EventLog *log, const BlendOptions *options, BlendMemory *memory,
 	memset(&split, 0, sizeof(split));
 	memset(&grid, 0, sizeof(grid));
 	split.memory = memory;
-	split.hyperparameters = given;
+	split.recipe = recipe;
 	BlendSplitMake(log, &split);
 	add_half_lives(&grid, given->popularity_half_life, split.span);
 	range = add_weights(&grid, given->popularity_weight);
 	grid.is_foresight = BlendHasTime(&split.all);
-	if (BlendGridScore(&split, Max(options->workers, 0), progress, &grid))
+	if (BlendGridScore(&split, progress, &grid))
 		choice->validated = choose(&grid, range, choice);
 	else
 		choice->users = grid.users;
@@ -229,10 +229,10 @@ validate(const EventLog *log, const BlendOptions *options, BlendMemory *memory,
 }
 
 void
-BlendChoose(const EventLog *log, const BlendOptions *options, MemoryBudget *budget,
+BlendChoose(const EventLog *log, const Recipe *recipe, MemoryBudget *budget,
 			Progress *progress, BlendChoice *choice)
 {
-	const CrIalsHyperparameters *given = options->hyperparameters;
+	const CrHyperparameters *given = recipe->given;
 	BlendMemory memory = {budget, 0};
 	Progress	quiet = *progress;
 	MemoryContext context;
@@ -248,7 +248,7 @@ BlendChoose(const EventLog *log, const BlendOptions *options, MemoryBudget *budg
 	context = AllocSetContextCreate(CurrentMemoryContext, "commrec validation",
 									ALLOCSET_DEFAULT_SIZES);
 	old_context = MemoryContextSwitchTo(context);
-	validate(log, options, &memory, &quiet, choice);
+	validate(log, recipe, &memory, &quiet, choice);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);
 	BudgetRelease(budget, memory.bytes);

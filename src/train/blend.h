@@ -19,10 +19,10 @@
 #ifndef COMMREC_BLEND_H
 #define COMMREC_BLEND_H
 
-#include "core/algorithm.h"
 #include "train/engine.h"
 #include "train/events.h"
 #include "train/interactions.h"
+#include "train/recipe.h"
 
 #define BLEND_PAIRS_MAX		500000
 #define BLEND_USERS_MAX		2000
@@ -40,13 +40,7 @@ typedef struct BlendChoice
 	double		ndcg_blend;		/* of the choice */
 } BlendChoice;
 
-typedef struct BlendOptions
-{
-	const CrIalsHyperparameters *hyperparameters;	/* NaN popularity_* are to be chosen */
-	int			workers;
-} BlendOptions;
-
-extern void BlendChoose(const EventLog *log, const BlendOptions *options, MemoryBudget *budget,
+extern void BlendChoose(const EventLog *log, const Recipe *recipe, MemoryBudget *budget,
 						Progress *progress, BlendChoice *choice);
 
 /* g_i of every item from its decayed popularity; all 0 if nothing is popular. */

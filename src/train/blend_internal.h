@@ -31,7 +31,7 @@ typedef struct BlendMemory
 typedef struct BlendSplit
 {
 	BlendMemory *memory;
-	const CrIalsHyperparameters *hyperparameters;
+	const Recipe *recipe;
 	EventLog	all;			/* events of the sampled users; shares ids with the whole log */
 	EventLog	known;			/* those of them that may be learned from */
 	double		span;			/* days from the oldest to the newest event of "all" */
@@ -76,7 +76,6 @@ extern void BlendSplitMake(const EventLog *log, BlendSplit *split);
  * nothing scored, if there are too few users to validate on (grid->users tells
  * how many).
  */
-extern bool BlendGridScore(const BlendSplit *split, int workers, Progress *progress,
-						   BlendGrid *grid);
+extern bool BlendGridScore(const BlendSplit *split, Progress *progress, BlendGrid *grid);
 
 #endif							/* COMMREC_BLEND_INTERNAL_H */

@@ -192,7 +192,7 @@ choose_users(BlendScorer *scorer)
 	limit = (int32) Min(limit, total);
 
 	scorer->user = (int32 *) scorer_alloc(scorer, limit, sizeof(int32));
-	cr_rng_init(&rng, (uint64) split->hyperparameters->seed, BLEND_STREAM_USERS);
+	cr_rng_init(&rng, (uint64) split->recipe->given->seed, BLEND_STREAM_USERS);
 	for (int32 user = 0; user < split->touched->users; user++)
 	{
 		EVENTS_POLL(user);
@@ -256,10 +256,11 @@ static void
 set_engine_params(const BlendScorer *scorer, EngineParams *params)
 {
 	const Touched *touched = scorer->split->touched;
-	CrIalsHyperparameters used = *scorer->split->hyperparameters;
+	CrHyperparameters used = *scorer->split->recipe->given;
 	int64		users = count_kept_users(touched);
 
-	cr_ials_defaults_from_shape(&used, users, scorer->items, touched->positive);
+	cr_defaults_from_shape(scorer->split->recipe->algorithm, &used, users, scorer->items,
+						   touched->positive);
 	used.factors = Min(used.factors, BLEND_FACTORS_MAX);
 	used.epochs = Min(used.epochs, BLEND_EPOCHS_MAX);
 	EngineParamsInit(&used, params);
@@ -271,7 +272,7 @@ set_engine_params(const BlendScorer *scorer, EngineParams *params)
 }
 
 static Engine *
-train_model(BlendScorer *scorer, const PositiveFilter *filter, int workers, Progress *progress)
+train_model(BlendScorer *scorer, const PositiveFilter *filter, Progress *progress)
 {
 	MemoryBudget *budget = scorer->split->memory->budget;
 	EngineParams params;
@@ -280,7 +281,7 @@ train_model(BlendScorer *scorer, const PositiveFilter *filter, int workers, Prog
 	Engine	   *engine;
 
 	set_engine_params(scorer, &params);
-	params.workers = workers;
+	params.workers = Max(scorer->split->recipe->workers, 0);
 	params.is_weighted = !fill_positive(scorer, filter, &full);
 	engine = EngineCreate(&params, budget, &arrays);
 	fill_engine(scorer, &full, &arrays);
@@ -482,9 +483,9 @@ scorer_prepare(BlendScorer *scorer)
 }
 
 bool
-BlendGridScore(const BlendSplit *split, int workers, Progress *progress, BlendGrid *grid)
+BlendGridScore(const BlendSplit *split, Progress *progress, BlendGrid *grid)
 {
-	const CrIalsHyperparameters *given = split->hyperparameters;
+	const CrHyperparameters *given = split->recipe->given;
 	PositiveFilter filter = {given->alpha, (int32) given->min_item_users,
 	(int32) given->min_user_items};
 	BlendScorer scorer;
@@ -502,7 +503,7 @@ BlendGridScore(const BlendSplit *split, int workers, Progress *progress, BlendGr
 		return false;
 
 	popularity_make(&scorer, popularity);
-	engine = train_model(&scorer, &filter, workers, progress);
+	engine = train_model(&scorer, &filter, progress);
 	scorer_prepare(&scorer);
 	score_users(&scorer, progress);
 	EngineDestroy(engine, split->memory->budget);

@@ -82,7 +82,7 @@ sample_users(const BlendSplit *split, const EventLog *log)
 
 	part = Min((double) room.pairs / total.pairs, (double) room.events / total.events);
 	is_kept = (uint8 *) BlendAlloc(split->memory, users, 1);
-	cr_rng_init(&rng, (uint64) split->hyperparameters->seed, BLEND_STREAM_SAMPLE);
+	cr_rng_init(&rng, (uint64) split->recipe->given->seed, BLEND_STREAM_SAMPLE);
 	for (int32 user = 0; user < users; user++)
 	{
 		bool		is_drawn = cr_rng_uniform(&rng) < part;
@@ -176,7 +176,7 @@ leave_out_pairs(const BlendSplit *split, const Touched *touched, uint8 *left_out
 		total += positive_pairs(touched, user) > 1;
 	}
 	BudgetZero(left_out, (Size) split->all.count);
-	cr_rng_init(&rng, (uint64) split->hyperparameters->seed, BLEND_STREAM_HOLD_OUT);
+	cr_rng_init(&rng, (uint64) split->recipe->given->seed, BLEND_STREAM_HOLD_OUT);
 	for (int32 user = 0; user < touched->users; user++)
 	{
 		int64		pairs = positive_pairs(touched, user);
@@ -227,7 +227,7 @@ BlendSplitMake(const EventLog *log, BlendSplit *split)
 {
 	EventsPick	sampled = {NULL, NULL};
 	EventsPick	known = {NULL, NULL};
-	TouchedOptions options = {split->hyperparameters->half_life, EVENT_NO_TIME};
+	TouchedOptions options = {split->recipe->given->half_life, EVENT_NO_TIME};
 	BlendMemory *memory = split->memory;
 	uint8	   *left_out;
 	Touched    *all;

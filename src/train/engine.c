@@ -37,7 +37,7 @@ struct Engine
 };
 
 void
-EngineParamsInit(const CrIalsHyperparameters *hyperparameters, EngineParams *params)
+EngineParamsInit(const CrHyperparameters *hyperparameters, EngineParams *params)
 {
 	memset(params, 0, sizeof(EngineParams));
 	params->ials.factors = (int32_t) hyperparameters->factors;

@@ -65,7 +65,7 @@ typedef struct EngineResult
 } EngineResult;
 
 /* What hyperparameters without a NaN mean to the engine; sizes, workers and phase are zero. */
-extern void EngineParamsInit(const CrIalsHyperparameters *hyperparameters, EngineParams *params);
+extern void EngineParamsInit(const CrHyperparameters *hyperparameters, EngineParams *params);
 
 /* Bytes that EngineCreate would reserve. */
 extern Size EngineBytes(const EngineParams *params);

@@ -33,7 +33,8 @@ typedef struct EvaluateRun
 	EvaluateMemory memory;
 	Progress	progress;
 	instr_time	started;
-	CrIalsHyperparameters given;
+	const CrAlgorithm *algorithm;	/* of the version, or the model's */
+	CrHyperparameters given;
 	EvaluateVersion version;
 	EvaluateCatalogue catalogue;
 	EvaluateUsers users;
@@ -56,12 +57,16 @@ check_may_evaluate(Oid schema)
 static void
 read_hyperparameters(EvaluateRun *run)
 {
-	const char *algorithm = run->config->algorithm;
+	const char *name = run->config->algorithm;
 
-	cr_parameters_preset(cr_algorithm_find(algorithm), &run->given);
-	HyperparametersApply(algorithm, run->config->hyperparameters, &run->given);
-	HyperparametersApply(algorithm, run->version.hyperparameters, &run->given);
-	HyperparametersApply(algorithm, run->options->hyperparameters, &run->given);
+	if (run->version.algorithm != NULL)
+		name = run->version.algorithm;
+	run->algorithm = HyperparametersAlgorithm(name);
+	cr_parameters_preset(run->algorithm, &run->given);
+	if (strcmp(name, run->config->algorithm) == 0)
+		HyperparametersApply(name, run->config->hyperparameters, &run->given);
+	HyperparametersApply(name, run->version.hyperparameters, &run->given);
+	HyperparametersApply(name, run->options->hyperparameters, &run->given);
 }
 
 void
@@ -128,20 +133,21 @@ evaluate_split(EvaluateRun *run)
 	SplitOptions split_options = {.has_split_at = options->has_split_at,
 		.split_at = options->split_at, .test_share = options->test_share,
 	.half_life = run->given.half_life, .users = options->users, .seed = options->seed};
+	Recipe		recipe = {run->algorithm, &run->given, options->workers};
 	EventSplit	split;
 	EvaluateModel model;
 	EventLog   *log;
 
-	EvaluateRequireRanking(run->config->algorithm, "commrec.evaluate()");
+	EvaluateRequireRanking(run->algorithm->name, "commrec.evaluate()");
 	ProgressPhase(&run->progress, "reading events", -1);
 	log = EventsRead(run->config, &events, &run->budget);
 	split_options.rule = EvaluateSplitRule(log, options->has_split_at ? "time" : options->split);
 	if (!EventSplitMake(log, &split_options, &run->memory, &split))
 		EventSplitRequire(&split);
 	describe_split(run, split_options.rule, &split);
-	EvaluateLearn(&split, &run->given, options->workers, &run->memory, &run->progress, &model);
+	EvaluateLearn(&split, &recipe, &run->memory, &run->progress, &model);
 	EvaluateModelCase(&split, &model, &run->memory, &run->catalogue, &run->users);
-	run->stored.hyperparameters = HyperparametersToJsonb(run->config->algorithm, &model.used);
+	run->stored.hyperparameters = HyperparametersToJsonb(run->algorithm->name, &model.used);
 	EvaluateForget(&model, &run->memory);
 }
 

@@ -13,11 +13,11 @@
 #ifndef COMMREC_EVALUATE_H
 #define COMMREC_EVALUATE_H
 
-#include "core/algorithm.h"
 #include "store/evaluation.h"
 #include "store/model.h"
 #include "train/events.h"
 #include "train/progress.h"
+#include "train/recipe.h"
 #include "utils/timestamp.h"
 
 #define EVALUATE_CUTOFFS_MAX	16
@@ -94,8 +94,7 @@ typedef struct EvaluateComparison
 	double		high;
 } EvaluateComparison;
 
-extern void EvaluateCompare(Oid schema, const char *algorithm, const EventLog *log,
-							const CrIalsHyperparameters *candidate, int workers,
+extern void EvaluateCompare(Oid schema, const EventLog *log, const Recipe *candidate,
 							MemoryBudget *budget, Progress *progress,
 							EvaluateComparison *comparison);
 

@@ -25,9 +25,8 @@ enum
 };
 
 void
-EvaluateTry(const EventSplit *split, const CrIalsHyperparameters *given,
-			const EvaluateMeasure *measure, int workers, MemoryBudget *budget,
-			Progress *progress, CrIalsHyperparameters *used, float *figures)
+EvaluateTry(const EventSplit *split, const Recipe *recipe, const EvaluateMeasure *measure,
+			MemoryBudget *budget, Progress *progress, CrHyperparameters *used, float *figures)
 {
 	EvaluateMemory memory = {.budget = budget};
 	EvaluateLists lists = {.name = "model", .k = measure->k};
@@ -38,7 +37,7 @@ EvaluateTry(const EventSplit *split, const CrIalsHyperparameters *given,
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old_context = MemoryContextSwitchTo(context);
 
-	EvaluateLearn(split, given, workers, &memory, progress, &model);
+	EvaluateLearn(split, recipe, &memory, progress, &model);
 	EvaluateModelCase(split, &model, &memory, &catalogue, &users);
 	*used = model.used;
 	EvaluateForget(&model, &memory);
@@ -80,14 +79,13 @@ compare_figures(const float *candidate, const float *incumbent, uint64 seed,
 
 /* Both on one split, if there is enough to split. */
 static void
-compare_on_split(const EventLog *log, const CrIalsHyperparameters *candidate,
-				 const CrIalsHyperparameters *incumbent, int workers, EvaluateMemory *memory,
-				 Progress *progress, EvaluateComparison *comparison)
+compare_on_split(const EventLog *log, const Recipe *candidate, const Recipe *incumbent,
+				 EvaluateMemory *memory, Progress *progress, EvaluateComparison *comparison)
 {
 	SplitOptions options = {.rule = EvaluateSplitRule(log, NULL), .test_share = COMPARE_SHARE,
-		.half_life = candidate->half_life, .users = COMPARE_USERS,
-	.seed = (uint64) candidate->seed};
-	CrIalsHyperparameters used;
+		.half_life = candidate->given->half_life, .users = COMPARE_USERS,
+	.seed = (uint64) candidate->given->seed};
+	CrHyperparameters used;
 	EvaluateMeasure measure;
 	EventSplit	split;
 	float	   *ours;
@@ -98,19 +96,19 @@ compare_on_split(const EventLog *log, const CrIalsHyperparameters *candidate,
 	EvaluateMeasureParse(COMPARE_METRIC, &measure);
 	ours = EvaluateAlloc(memory, split.users, sizeof(float));
 	theirs = EvaluateAlloc(memory, split.users, sizeof(float));
-	EvaluateTry(&split, candidate, &measure, workers, memory->budget, progress, &used, ours);
-	EvaluateTry(&split, incumbent, &measure, workers, memory->budget, progress, &used, theirs);
+	EvaluateTry(&split, candidate, &measure, memory->budget, progress, &used, ours);
+	EvaluateTry(&split, incumbent, &measure, memory->budget, progress, &used, theirs);
 	comparison->users = split.users;
 	compare_figures(ours, theirs, options.seed, comparison);
 }
 
 void
-EvaluateCompare(Oid schema, const char *algorithm, const EventLog *log,
-				const CrIalsHyperparameters *candidate, int workers, MemoryBudget *budget,
+EvaluateCompare(Oid schema, const EventLog *log, const Recipe *candidate, MemoryBudget *budget,
 				Progress *progress, EvaluateComparison *comparison)
 {
 	EvaluateMemory memory = {.budget = budget};
-	CrIalsHyperparameters incumbent;
+	CrHyperparameters given;
+	Recipe		incumbent = {NULL, &given, candidate->workers};
 	EvaluateVersion version;
 	Progress	quiet = *progress;
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "commrec comparison",
@@ -123,9 +121,10 @@ EvaluateCompare(Oid schema, const char *algorithm, const EventLog *log,
 	if (EvaluateFindVersion(schema, 0, &version))
 	{
 		comparison->incumbent = version.stored.version;
-		cr_parameters_preset(cr_algorithm_find(algorithm), &incumbent);
-		HyperparametersApply(algorithm, version.hyperparameters, &incumbent);
-		compare_on_split(log, candidate, &incumbent, workers, &memory, &quiet, comparison);
+		incumbent.algorithm = HyperparametersAlgorithm(version.algorithm);
+		cr_parameters_preset(incumbent.algorithm, &given);
+		HyperparametersApply(version.algorithm, version.hyperparameters, &given);
+		compare_on_split(log, candidate, &incumbent, &memory, &quiet, comparison);
 	}
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);

@@ -114,7 +114,7 @@ typedef struct EvaluateRows
 /* A model trained in memory. */
 typedef struct EvaluateModel
 {
-	CrIalsHyperparameters used;
+	CrHyperparameters used;
 	Touched    *touched;
 	double	   *popularity;		/* decayed, by item number */
 	float	   *popularity_score;	/* weighted coordinate by item number; NULL without */
@@ -140,9 +140,9 @@ extern void EvaluateMeasureParse(const char *text, EvaluateMeasure *measure);
  * evaluate_compare.c: learn from a split with these hyperparameters and judge
  * the lists; figures has room for split->users.  Keeps nothing in memory.
  */
-extern void EvaluateTry(const EventSplit *split, const CrIalsHyperparameters *given,
-						const EvaluateMeasure *measure, int workers, MemoryBudget *budget,
-						Progress *progress, CrIalsHyperparameters *used, float *figures);
+extern void EvaluateTry(const EventSplit *split, const Recipe *recipe,
+						const EvaluateMeasure *measure, MemoryBudget *budget, Progress *progress,
+						CrHyperparameters *used, float *figures);
 
 /* Reserve and allocate count elements, in the current context. */
 extern void *EvaluateAlloc(EvaluateMemory *memory, int64 count, Size width);
@@ -158,8 +158,8 @@ extern bool EventSplitMake(const EventLog *log, const SplitOptions *options,
 extern void EventSplitRequire(const EventSplit *split);
 
 /* evaluate_learn.c: train on split->known as commrec.train() would on all. */
-extern void EvaluateLearn(const EventSplit *split, const CrIalsHyperparameters *given, int workers,
-						  EvaluateMemory *memory, Progress *progress, EvaluateModel *model);
+extern void EvaluateLearn(const EventSplit *split, const Recipe *recipe, EvaluateMemory *memory,
+						  Progress *progress, EvaluateModel *model);
 extern void EvaluateForget(EvaluateModel *model, EvaluateMemory *memory);
 
 /* evaluate_learn.c: the catalogue and the users of a model, as it would be published. */
@@ -174,6 +174,7 @@ typedef struct EvaluateVersion
 	int64		users;
 	bool		has_events_until;
 	TimestampTz events_until;
+	char	   *algorithm;
 	Jsonb	   *hyperparameters;	/* as used */
 } EvaluateVersion;
 

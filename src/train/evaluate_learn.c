@@ -47,18 +47,18 @@ number_rows(EvaluateMemory *memory, EvaluateModel *model)
 }
 
 static void
-choose_hyperparameters(const EventSplit *split, const CrIalsHyperparameters *given, int workers,
-					   EvaluateMemory *memory, Progress *progress, EvaluateModel *model)
+choose_hyperparameters(const EventSplit *split, const Recipe *recipe, EvaluateMemory *memory,
+					   Progress *progress, EvaluateModel *model)
 {
-	BlendOptions options = {given, workers};
+	const CrHyperparameters *given = recipe->given;
 	BlendChoice choice;
 
 	model->used = *given;
-	cr_ials_defaults_from_shape(&model->used, model->users, model->items,
-								model->touched->positive);
+	cr_defaults_from_shape(recipe->algorithm, &model->used, model->users, model->items,
+						   model->touched->positive);
 	if (!isnan(given->popularity_weight) && !isnan(given->popularity_half_life))
 		return;
-	BlendChoose(&split->known, &options, memory->budget, progress, &choice);
+	BlendChoose(&split->known, recipe, memory->budget, progress, &choice);
 	if (isnan(given->popularity_weight))
 		model->used.popularity_weight = choice.popularity_weight;
 	if (isnan(given->popularity_half_life))
@@ -126,9 +126,10 @@ run_engine(const PositiveFilter *filter, int workers, EvaluateMemory *memory,
 }
 
 void
-EvaluateLearn(const EventSplit *split, const CrIalsHyperparameters *given, int workers,
-			  EvaluateMemory *memory, Progress *progress, EvaluateModel *model)
+EvaluateLearn(const EventSplit *split, const Recipe *recipe, EvaluateMemory *memory,
+			  Progress *progress, EvaluateModel *model)
 {
+	const CrHyperparameters *given = recipe->given;
 	TouchedOptions options = {given->half_life, EVENT_NO_TIME};
 	PositiveFilter filter = {given->alpha, (int32) given->min_item_users,
 	(int32) given->min_user_items};
@@ -137,10 +138,10 @@ EvaluateLearn(const EventSplit *split, const CrIalsHyperparameters *given, int w
 	model->touched = TouchedBuild(&split->known, &options, memory->budget);
 	PositiveCount(model->touched, &filter);
 	number_rows(memory, model);
-	choose_hyperparameters(split, given, workers, memory, progress, model);
+	choose_hyperparameters(split, recipe, memory, progress, model);
 	compute_popularity(split, memory, model);
 	if (model->users > 1 && model->items > 1 && model->touched->positive > 0)
-		run_engine(&filter, workers, memory, progress, model);
+		run_engine(&filter, recipe->workers, memory, progress, model);
 }
 
 void

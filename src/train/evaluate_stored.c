@@ -83,6 +83,7 @@ take_version_row(EvaluateVersion *result, MemoryContext context)
 	value = SPI_getbinval(row, descriptor, 7, &is_null);
 	old_context = MemoryContextSwitchTo(context);
 	result->hyperparameters = DatumGetJsonbPCopy(value);
+	result->algorithm = SPI_getvalue(row, descriptor, 8);
 	MemoryContextSwitchTo(old_context);
 }
 
@@ -113,7 +114,7 @@ EvaluateFindVersion(Oid schema, int32 version, EvaluateVersion *result)
 	memset(result, 0, sizeof(EvaluateVersion));
 	SPI_connect();
 	is_found = ModelExecute(psprintf("SELECT version, dims, factors, items, users, events_until, "
-									 "hyperparameters FROM %s WHERE %s",
+									 "hyperparameters, algorithm FROM %s WHERE %s",
 									 ModelTableSql(schema, MODEL_VERSION), version > 0 ?
 									 "version OPERATOR(pg_catalog.=) $1" :
 									 "deployed AND $1 IS NOT NULL"),

@@ -36,8 +36,8 @@ ReportUnknownAlgorithm(const char *name)
 			 errhint("Known algorithms are: %s.", known.data)));
 }
 
-static const CrAlgorithm *
-FindAlgorithm(const char *name)
+const CrAlgorithm *
+HyperparametersAlgorithm(const char *name)
 {
 	const CrAlgorithm *algorithm = cr_algorithm_find(name);
 
@@ -195,9 +195,9 @@ ReadValue(const CrAlgorithm *algorithm, const CrParameter *parameter, JsonbValue
 }
 
 void
-HyperparametersApply(const char *algorithm_name, Jsonb *given, void *parameters)
+HyperparametersApply(const char *algorithm_name, Jsonb *given, CrHyperparameters *parameters)
 {
-	const CrAlgorithm *algorithm = FindAlgorithm(algorithm_name);
+	const CrAlgorithm *algorithm = HyperparametersAlgorithm(algorithm_name);
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
 	JsonbValue	value;
@@ -242,9 +242,9 @@ HyperparameterToJson(JsonBuilder *json, const char *algorithm, const char *name,
 }
 
 Jsonb *
-HyperparametersToJsonb(const char *algorithm_name, const void *parameters)
+HyperparametersToJsonb(const char *algorithm_name, const CrHyperparameters *parameters)
 {
-	const CrAlgorithm *algorithm = FindAlgorithm(algorithm_name);
+	const CrAlgorithm *algorithm = HyperparametersAlgorithm(algorithm_name);
 	JsonBuilder json;
 
 	JsonBegin(&json);

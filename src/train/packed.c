@@ -19,7 +19,7 @@
 
 typedef struct PackedRun
 {
-	CrIalsHyperparameters used;
+	CrHyperparameters used;
 	MemoryBudget budget;
 	Progress	progress;
 	PackedInteractions interactions;
@@ -29,14 +29,14 @@ typedef struct PackedRun
 } PackedRun;
 
 void
-PackedHyperparameters(Jsonb *given, CrIalsHyperparameters *parameters)
+PackedHyperparameters(Jsonb *given, CrHyperparameters *parameters)
 {
 	cr_parameters_preset(cr_algorithm_find(ALGORITHM), parameters);
 	HyperparametersApply(ALGORITHM, given, parameters);
 }
 
 bool
-PackedAllows(const CrIalsHyperparameters *parameters)
+PackedAllows(const CrHyperparameters *parameters)
 {
 	const CrAlgorithm *algorithm = cr_algorithm_find(ALGORITHM);
 
@@ -60,7 +60,8 @@ ChooseHyperparameters(PackedRun *run)
 {
 	const Touched *touched = &run->interactions.touched;
 
-	cr_ials_defaults_from_shape(&run->used, touched->users, touched->items, touched->positive);
+	cr_defaults_from_shape(&cr_ials_algorithm, &run->used, touched->users, touched->items,
+						   touched->positive);
 	if (isnan(run->used.popularity_weight))
 		run->used.popularity_weight = 0;
 	if (isnan(run->used.popularity_half_life))
@@ -133,7 +134,7 @@ DescribeModel(const PackedRun *run, bool is_learned, int64 rows, PackedModel *mo
 }
 
 bytea *
-PackedTrain(const PackedRows *rows, const CrIalsHyperparameters *hyperparameters, Size held)
+PackedTrain(const PackedRows *rows, const CrHyperparameters *hyperparameters, Size held)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "commrec packed training",
 												  ALLOCSET_DEFAULT_SIZES);

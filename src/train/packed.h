@@ -68,14 +68,14 @@ extern void PackedReadRows(const PackedRows *rows, MemoryBudget *budget,
  * chosen from the data.  The result is in the current context.  54000 beyond
  * the memory or 1 GB, 55000 if the training does not converge.
  */
-extern bytea *PackedTrain(const PackedRows *rows, const CrIalsHyperparameters *hyperparameters,
+extern bytea *PackedTrain(const PackedRows *rows, const CrHyperparameters *hyperparameters,
 						  Size held);
 
 /* Presets, and over them what is given: 22023 if that is wrong. */
-extern void PackedHyperparameters(Jsonb *given, CrIalsHyperparameters *parameters);
+extern void PackedHyperparameters(Jsonb *given, CrHyperparameters *parameters);
 
 /* Could they have come from PackedHyperparameters()? */
-extern bool PackedAllows(const CrIalsHyperparameters *parameters);
+extern bool PackedAllows(const CrHyperparameters *parameters);
 
 /* packed_encode.c */
 
@@ -83,7 +83,7 @@ extern bool PackedAllows(const CrIalsHyperparameters *parameters);
 typedef struct PackedModel
 {
 	const PackedInteractions *interactions;
-	const CrIalsHyperparameters *hyperparameters;	/* as used */
+	const CrHyperparameters *hyperparameters;	/* as used */
 	const EngineResult *result; /* NULL if nothing could be learned */
 	const float *popularity_score;	/* coordinate of the items, or NULL */
 	int32		factors;		/* 0 if nothing could be learned */

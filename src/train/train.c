@@ -40,8 +40,8 @@ typedef struct TrainRun
 	MemoryBudget budget;
 	Progress	progress;
 	TrainCosts	costs;
-	CrIalsHyperparameters given;	/* with NaN where the data decide */
-	CrIalsHyperparameters used;
+	CrHyperparameters given;	/* with NaN where the data decide */
+	CrHyperparameters used;
 	const CrAlgorithm *algorithm;
 	EventLog   *log;
 	Touched    *touched;
@@ -178,17 +178,15 @@ BuildInteractions(TrainRun *run)
 static void
 ChooseHyperparameters(TrainRun *run)
 {
-	cr_ials_defaults_from_shape(&run->used, run->touched->users, run->touched->items,
-								run->touched->positive);
+	cr_defaults_from_shape(run->algorithm, &run->used, run->touched->users, run->touched->items,
+						   run->touched->positive);
 	if (isnan(run->given.popularity_weight) || isnan(run->given.popularity_half_life))
 	{
-		BlendOptions options;
+		Recipe		recipe = {run->algorithm, &run->given, run->options->workers};
 
 		CostsBegin(&run->costs, PHASE_VALIDATION);
 		ProgressPhase(&run->progress, "validating", -1);
-		options.hyperparameters = &run->given;
-		options.workers = run->options->workers;
-		BlendChoose(run->log, &options, &run->budget, &run->progress, &run->blend);
+		BlendChoose(run->log, &recipe, &run->budget, &run->progress, &run->blend);
 		if (isnan(run->given.popularity_weight))
 			run->used.popularity_weight = run->blend.popularity_weight;
 		if (isnan(run->given.popularity_half_life))
@@ -444,14 +442,16 @@ Publish(TrainRun *run)
 static void
 DecideDeployment(TrainRun *run)
 {
+	Recipe		recipe = {run->algorithm, &run->given, run->options->workers};
+
 	run->deploys = run->options->deploy != DEPLOY_NEVER;
 	if (run->options->deploy != DEPLOY_IF_BETTER)
 		return;
 	EvaluateRequireRanking(run->config->algorithm, "deploy => 'if_better'");
 	CostsBegin(&run->costs, PHASE_VALIDATION);
 	ProgressPhase(&run->progress, "comparing", -1);
-	EvaluateCompare(run->config->schema, run->config->algorithm, run->log, &run->given,
-					run->options->workers, &run->budget, &run->progress, &run->comparison);
+	EvaluateCompare(run->config->schema, run->log, &recipe, &run->budget, &run->progress,
+					&run->comparison);
 	run->deploys = EvaluateIsBetter(&run->comparison);
 }
 

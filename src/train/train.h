@@ -8,6 +8,7 @@
 #ifndef COMMREC_TRAIN_H
 #define COMMREC_TRAIN_H
 
+#include "core/algorithm.h"
 #include "store/model.h"
 #include "train/json.h"
 
@@ -32,15 +33,18 @@ typedef struct TrainOptions
 /* Returns the number of the new version. */
 extern int32 TrainModel(Oid schema, const TrainOptions *options);
 
+/* The algorithm of that name; 22023 with the list of those that there are. */
+extern const CrAlgorithm *HyperparametersAlgorithm(const char *name);
+
 /*
  * Hyperparameters from jsonb over the presets: 22023 for unknown keys, wrong
  * types and values out of range, with the list of what is allowed.  A JSON
  * null stands for the default; "Infinity" as a string for +infinity.
  */
-extern void HyperparametersApply(const char *algorithm, Jsonb *given, void *parameters);
+extern void HyperparametersApply(const char *algorithm, Jsonb *given, CrHyperparameters *parameters);
 
 /* The parameter struct as jsonb, for the version row (non-finite numbers as strings). */
-extern Jsonb *HyperparametersToJsonb(const char *algorithm, const void *parameters);
+extern Jsonb *HyperparametersToJsonb(const char *algorithm, const CrHyperparameters *parameters);
 
 /* One member of it; what the algorithm does not know is shown as a number. */
 extern void HyperparameterToJson(JsonBuilder *json, const char *algorithm, const char *name,

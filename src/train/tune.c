@@ -38,7 +38,7 @@
 typedef struct Trial
 {
 	int			number;
-	CrIalsHyperparameters given;
+	CrHyperparameters given;
 	double	   *value;			/* by fold */
 	int			folds;			/* judged on */
 	double		seconds;
@@ -58,7 +58,7 @@ typedef struct TuneRun
 	TuneSpace	space;
 	EvaluateMeasure measure;
 	SplitRule	rule;
-	CrIalsHyperparameters base; /* the model's own */
+	CrHyperparameters base; /* the model's own */
 	int32		tuning;			/* number of the search */
 	Trial	   *trials;			/* in the order of their numbers */
 	Trial	  **field;			/* those still in the race */
@@ -230,7 +230,7 @@ update_trial(TuneRun *run, const Trial *trial)
  * needs; the others take that over, unless it is searched.
  */
 static void
-set_popularity(const TuneRun *run, CrIalsHyperparameters *given)
+set_popularity(const TuneRun *run, CrHyperparameters *given)
 {
 	if (TuneSpaceHas(&run->space, "popularity_weight") ||
 		TuneSpaceHas(&run->space, "popularity_half_life"))
@@ -245,13 +245,13 @@ static void
 judge_trial(TuneRun *run, Trial *trial, const EventSplit *split)
 {
 	float	   *figures = palloc((Size) split->users * sizeof(float));
-	CrIalsHyperparameters given = trial->given;
-	CrIalsHyperparameters used;
+	CrHyperparameters given = trial->given;
+	Recipe		recipe = {cr_algorithm_find(run->config->algorithm), &given, run->options->workers};
+	CrHyperparameters used;
 	double		sum = 0;
 
 	set_popularity(run, &given);
-	EvaluateTry(split, &given, &run->measure, run->options->workers, &run->budget,
-				&run->progress, &used, figures);
+	EvaluateTry(split, &recipe, &run->measure, &run->budget, &run->progress, &used, figures);
 	if (trial->number == 1)
 	{
 		run->popularity_weight = used.popularity_weight;

@@ -201,11 +201,11 @@ TuneSpaceDefault(const char *algorithm_name, int64 users, int64 items, int64 pai
 				 TuneSpace *space)
 {
 	const CrAlgorithm *algorithm = cr_algorithm_find(algorithm_name);
-	CrIalsHyperparameters defaults;
+	CrHyperparameters defaults;
 
 	memset(space, 0, sizeof(TuneSpace));
 	cr_parameters_preset(algorithm, &defaults);
-	cr_ials_defaults_from_shape(&defaults, users, items, pairs);
+	cr_defaults_from_shape(algorithm, &defaults, users, items, pairs);
 	add_choices(algorithm, "factors", default_factors, lengthof(default_factors), space);
 	add_choices(algorithm, "epochs", default_epochs, lengthof(default_epochs), space);
 	add_range(algorithm, "unobserved_weight", defaults.unobserved_weight / DEFAULT_SPREAD,
@@ -236,13 +236,13 @@ draw(const TuneDimension *dimension, double uniform)
 }
 
 static double *
-field(const TuneDimension *dimension, const void *parameters)
+field(const TuneDimension *dimension, const CrHyperparameters *parameters)
 {
 	return (double *) ((char *) parameters + dimension->parameter->offset);
 }
 
 void
-TuneSpaceDraw(const TuneSpace *space, CrRng *rng, void *parameters)
+TuneSpaceDraw(const TuneSpace *space, CrRng *rng, CrHyperparameters *parameters)
 {
 	for (int i = 0; i < space->dimensions; i++)
 		*field(&space->dimension[i], parameters) = draw(&space->dimension[i],
@@ -250,7 +250,7 @@ TuneSpaceDraw(const TuneSpace *space, CrRng *rng, void *parameters)
 }
 
 Jsonb *
-TuneSpaceToJsonb(const TuneSpace *space, const void *parameters)
+TuneSpaceToJsonb(const TuneSpace *space, const CrHyperparameters *parameters)
 {
 	JsonBuilder json;
 

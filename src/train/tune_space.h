@@ -39,10 +39,10 @@ extern void TuneSpaceDefault(const char *algorithm, int64 users, int64 items, in
 							 TuneSpace *space);
 
 /* Draw a point and write it over the parameter struct. */
-extern void TuneSpaceDraw(const TuneSpace *space, CrRng *rng, void *parameters);
+extern void TuneSpaceDraw(const TuneSpace *space, CrRng *rng, CrHyperparameters *parameters);
 
 /* The searched hyperparameters of a parameter struct. */
-extern Jsonb *TuneSpaceToJsonb(const TuneSpace *space, const void *parameters);
+extern Jsonb *TuneSpaceToJsonb(const TuneSpace *space, const CrHyperparameters *parameters);
 
 /* Is this hyperparameter searched? */
 extern bool TuneSpaceHas(const TuneSpace *space, const char *name);

@@ -52,7 +52,7 @@ sub all_is_well
 # A server that restarts after a crash refuses connections for a moment.
 sub wait_for_restart
 {
-	ok($node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()'), 'the server is back');
+	ok(wait_for_server($node), 'the server is back');
 	return;
 }
 

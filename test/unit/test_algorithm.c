@@ -48,14 +48,12 @@ every_descriptor_is_complete(void)
 				CHECK(cr_parameter_choice(p, p->choices[c], strlen(p->choices[c])) == c);
 		}
 	}
-	CHECK(cr_algorithm_find("ials")->parameter_count ==
-		  (int) (sizeof(CrIalsHyperparameters) / sizeof(double)));
 }
 
 static void
 presets_are_written(void)
 {
-	CrIalsHyperparameters p;
+	CrHyperparameters p;
 
 	memset(&p, 0x55, sizeof(p));
 	cr_parameters_preset(cr_algorithm_find("ials"), &p);
@@ -78,7 +76,7 @@ presets_are_written(void)
 static void
 ratings_have_presets_of_their_own(void)
 {
-	CrIalsHyperparameters p;
+	CrHyperparameters p;
 
 	memset(&p, 0x55, sizeof(p));
 	CHECK(cr_algorithm_find("als")->is_explicit);
@@ -92,7 +90,7 @@ ratings_have_presets_of_their_own(void)
 	CHECK(p.alpha == 1);
 	CHECK(p.half_life == INFINITY);
 	CHECK(p.solver == CR_SOLVER_CHOLESKY);
-	cr_ials_defaults_from_shape(&p, 10, 10, 10);
+	cr_defaults_from_shape(&cr_ials_algorithm, &p, 10, 10, 10);
 	CHECK(p.unobserved_weight == 0);
 }
 
@@ -113,16 +111,16 @@ choices_are_words(void)
 static void
 solver_follows_the_factors(void)
 {
-	CrIalsHyperparameters p;
+	CrHyperparameters p;
 
 	for (int factors = 1; factors <= CR_FACTORS_MAX; factors++)
 	{
 		cr_parameters_preset(cr_algorithm_find("ials"), &p);
 		p.factors = factors;
-		cr_ials_defaults_from_shape(&p, 10, 10, 10);
+		cr_defaults_from_shape(&cr_ials_algorithm, &p, 10, 10, 10);
 		CHECK(p.solver == (factors < 32 ? CR_SOLVER_CHOLESKY : CR_SOLVER_CG));
 		p.solver = CR_SOLVER_CHOLESKY;
-		cr_ials_defaults_from_shape(&p, 10, 10, 10);
+		cr_defaults_from_shape(&cr_ials_algorithm, &p, 10, 10, 10);
 		CHECK(p.solver == CR_SOLVER_CHOLESKY);
 	}
 }
@@ -174,10 +172,10 @@ numbers_are_in_range(void)
 static double
 weight_from_shape(int64_t users, int64_t items, int64_t pairs)
 {
-	CrIalsHyperparameters p;
+	CrHyperparameters p;
 
 	cr_parameters_preset(cr_algorithm_find("ials"), &p);
-	cr_ials_defaults_from_shape(&p, users, items, pairs);
+	cr_defaults_from_shape(&cr_ials_algorithm, &p, users, items, pairs);
 	CHECK(p.regularization == 0.01);
 	return p.unobserved_weight;
 }
@@ -197,12 +195,12 @@ defaults_follow_the_shape(void)
 static void
 given_values_are_kept(void)
 {
-	CrIalsHyperparameters p;
+	CrHyperparameters p;
 
 	cr_parameters_preset(cr_algorithm_find("ials"), &p);
 	p.unobserved_weight = 7;
 	p.regularization = 8;
-	cr_ials_defaults_from_shape(&p, 10, 10, 10);
+	cr_defaults_from_shape(&cr_ials_algorithm, &p, 10, 10, 10);
 	CHECK(p.unobserved_weight == 7);
 	CHECK(p.regularization == 8);
 	CHECK(isnan(p.popularity_weight));

@@ -1,0 +1,8 @@
+/*
+ * algorithms.h
+ *		The table of algorithms: CR_ALGORITHM(name) for each, whose descriptor is cr_name_algorithm.
+ *
+ * For core/algorithm.h and core/algorithm.c.  The first is the default.
+ */
+CR_ALGORITHM(ials)
+CR_ALGORITHM(als)

@@ -1,0 +1,55 @@
+/*
+ * als_algorithm.c
+ *		The descriptor of ALS for ratings.
+ */
+#include <math.h>
+
+#include "core/algorithm.h"
+#include "core/ials.h"
+
+static const CrParameter als_parameters[] = {
+	{
+		.name = "factors", .type = CR_PARAMETER_INTEGER, .low = 1,
+		.high = CR_FACTORS_MAX - CR_EXPLICIT_DIMS, .preset = 64, .offset = CR_COMMON(factors),
+		.meaning = "number of dimensions of an embedding, beside the biases"
+	},
+	{
+		.name = "epochs", .type = CR_PARAMETER_INTEGER, .low = 1, .high = 1000,
+		.preset = 16, .offset = CR_COMMON(epochs),
+		.meaning = "number of passes over all users and all items"
+	},
+	{
+		.name = "regularization", .type = CR_PARAMETER_NUMBER, .low = 0, .high = 1e6,
+		.low_excluded = 1, .preset = 0.1, .offset = CR_COMMON(regularization),
+		.meaning = "strength of the penalty on large embeddings and biases"
+	},
+	{
+		.name = "regularization_exponent", .type = CR_PARAMETER_NUMBER, .low = 0, .high = 2,
+		.preset = 1, .offset = CR_COMMON(regularization_exponent),
+		.meaning = "how the penalty grows with the number of an entity's ratings; 0: not at all"
+	},
+	{
+		.name = "popularity_half_life", .type = CR_PARAMETER_NUMBER, .low = 0, .high = INFINITY,
+		.low_excluded = 1, .preset = INFINITY, .offset = CR_COMMON(popularity_half_life),
+		.meaning = "days after which an event counts half towards popularity; infinity: no ageing"
+	},
+	{
+		.name = "min_item_users", .type = CR_PARAMETER_INTEGER, .low = 1, .high = 1e9,
+		.preset = 1, .offset = CR_COMMON(min_item_users),
+		.meaning = "items rated by fewer users are left out"
+	},
+	{
+		.name = "min_user_items", .type = CR_PARAMETER_INTEGER, .low = 1, .high = 1e9,
+		.preset = 1, .offset = CR_COMMON(min_user_items),
+		.meaning = "users who rated fewer items are left out"
+	},
+	CR_PARAMETER_SEED
+};
+
+const CrAlgorithm cr_als_algorithm = {
+	.name = "als",
+	.meaning = "alternating least squares of ratings with biases and weighted regularization",
+	.scorer = CR_SCORER_INNER_PRODUCT,
+	.is_explicit = 1,
+	CR_PARAMETERS_OF(als_parameters)
+};
