@@ -771,7 +771,15 @@ BEGIN
 			finished_at timestamptz,
 			is_best boolean NOT NULL DEFAULT false,
 			error text,
-			PRIMARY KEY (tuning, trial))
+			PRIMARY KEY (tuning, trial));
+
+		CREATE TABLE %1$I.forgotten (
+			user_hash bytea PRIMARY KEY,
+			forgotten_at timestamptz NOT NULL DEFAULT now());
+
+		CREATE TABLE %1$I.forget_key (
+			only_row boolean NOT NULL DEFAULT true PRIMARY KEY CHECK (only_row),
+			key bytea NOT NULL)
 	$sql$, schema_name, user_sql, item_sql);
 END
 $$;
@@ -944,7 +952,13 @@ BEGIN
 			('trial', 'seconds', 'how long training and ranking took'),
 			('trial', 'finished_at', 'when it was last judged'),
 			('trial', 'is_best', 'is it the one that the search recommends?'),
-			('trial', 'error', 'why it was given up; NULL: it was not'))
+			('trial', 'error', 'why it was given up; NULL: it was not'),
+			('forgotten', NULL, 'Users who are left out of everything, see commrec.forget(); not for readers'),
+			('forgotten', 'user_hash', 'HMAC-SHA256 of the user''s id as text, under the key in forget_key'),
+			('forgotten', 'forgotten_at', 'when it was asked for'),
+			('forget_key', NULL, 'Key of the hashes in forgotten; not for readers'),
+			('forget_key', 'only_row', 'true, so that there is one row at most'),
+			('forget_key', 'key', 'random, made by the first commrec.forget()'))
 			AS w (relation, attribute, words),
 			LATERAL (SELECT CASE WHEN w.attribute IS NULL THEN format('TABLE %I.%I', schema_name, w.relation)
 						ELSE format('COLUMN %I.%I.%I', schema_name, w.relation, w.attribute) END, w.words)
@@ -1520,7 +1534,7 @@ BEGIN
 	WHERE c.relnamespace = namespace AND c.relkind = 'r'
 		AND c.relname IN ('commrec_model', 'action', 'version', 'epoch', 'user_embedding', 'item_embedding',
 			'fold_in', 'trending', 'item_block', 'item_filter', 'item_filter_member', 'item_filter_piece', 'item_spread', 'spread_factor',
-			'user_activity', 'item_activity', 'evaluation', 'metric', 'trial');
+			'user_activity', 'item_activity', 'evaluation', 'metric', 'trial', 'forgotten', 'forget_key');
 	IF functions IS NOT NULL THEN
 		EXECUTE format('DROP FUNCTION %s %s', functions, behaviour);
 	END IF;
@@ -2979,6 +2993,166 @@ COMMENT ON FUNCTION commrec.popular_typed(text, integer, timestamptz, text) IS
 'What the function "popular" of a model''s schema calls: as commrec.popular(), with the caller''s column definition list (rank integer, item_id ..., score double precision).';
 
 -- ---------------------------------------------------------------------------
+-- Forgetting a user
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION commrec.user_hash(key bytea, user_id text) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'commrec_user_hash';
+COMMENT ON FUNCTION commrec.user_hash(bytea, text) IS
+'HMAC-SHA256 of an id as text: what the table "forgotten" of a model keeps of a user. NULL for NULL.';
+
+CREATE FUNCTION commrec.forget_materialized(schema_name name, user_type text, user_id text)
+RETURNS TABLE (state text, what text, rows bigint)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	target oid;
+	item_type text := (SELECT format_type(a.atttypid, NULL) FROM pg_attribute AS a
+		WHERE a.attrelid = format('%I.item_embedding', schema_name)::regclass AND a.attname = 'item_id');
+BEGIN
+	FOR target IN
+		SELECT k.conrelid FROM pg_constraint AS k
+		WHERE k.conname = 'made_by_commrec_materialize' AND obj_description(k.conrelid, 'pg_class')
+			= format('Recommendations of model "%s" for all its users; filled by commrec.materialize()', schema_name)
+		ORDER BY k.conrelid::regclass::text COLLATE "C"
+	LOOP
+		BEGIN
+			PERFORM commrec.check_target(target, ARRAY['user_id ' || user_type, 'rank integer', 'item_id ' || item_type,
+				'score real', 'source text']);
+			EXECUTE format('LOCK TABLE %s IN ROW EXCLUSIVE MODE', target::regclass);
+			-- Asked again: now nobody can alter it any more.
+			PERFORM commrec.check_target(target, ARRAY['user_id ' || user_type, 'rank integer', 'item_id ' || item_type,
+				'score real', 'source text']);
+			EXECUTE format('DELETE FROM ONLY %s AS t WHERE t.user_id = $1::%s', target::regclass,
+				replace(replace(user_type, 'smallint', 'bigint'), 'integer', 'bigint')) USING user_id;
+			GET DIAGNOSTICS rows = ROW_COUNT;
+			state := 'removed';
+			what := format('recommendations in %s', commrec.relation_name(target));
+		EXCEPTION WHEN insufficient_privilege OR object_not_in_prerequisite_state THEN
+			state := 'not removed';
+			what := format('recommendations in %s: %s', commrec.relation_name(target), SQLERRM);
+			rows := NULL;
+		END;
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION commrec.forget_materialized(name, text, text) IS
+'Removes a user from the tables that commrec.materialize() has made of a model, as far as the caller owns them and nobody has altered them.';
+
+CREATE FUNCTION commrec.remember_forgotten(schema_name name, user_id text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	is_new boolean;
+BEGIN
+	EXECUTE format('INSERT INTO %I.forget_key (key) VALUES (decode(replace($1, ''-'', ''''), ''hex'')) ON CONFLICT DO NOTHING',
+		schema_name) USING gen_random_uuid()::text || gen_random_uuid()::text;
+	EXECUTE format('INSERT INTO %1$I.forgotten (user_hash) SELECT commrec.user_hash(k.key, $1) FROM %1$I.forget_key AS k '
+		'ON CONFLICT DO NOTHING', schema_name) USING user_id;
+	GET DIAGNOSTICS is_new = ROW_COUNT;
+	RETURN is_new;
+END
+$$;
+COMMENT ON FUNCTION commrec.remember_forgotten(name, text) IS
+'Puts a user, his id as text, on the list of those who are left out; false if he was on it.';
+
+CREATE FUNCTION commrec.forget_user(model text, user_id text, id_type regtype)
+RETURNS TABLE (state text, what text, rows bigint)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	schema_name name := (SELECT n.nspname FROM pg_namespace AS n WHERE n.oid = commrec.model_schema(model));
+	stored regtype;
+	wide text;
+	is_new boolean;
+	removed bigint := 0;
+BEGIN
+	PERFORM commrec.require_owner(schema_name::text);
+	IF user_id IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'user_id must not be null',
+			HINT = 'Say whom to forget.';
+	ELSIF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+		-- An older snapshot would not show the rows of a training that has just been committed.
+		RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+			MESSAGE = format('commrec.forget() cannot run in a transaction that is %s', current_setting('transaction_isolation')),
+			HINT = 'Use the isolation level READ COMMITTED.';
+	END IF;
+	PERFORM commrec.lock_model(schema_name::text);
+	-- Asked again: while this waited, somebody else may have dropped or altered it.
+	PERFORM commrec.require_owner(schema_name::text);
+	SELECT a.atttypid INTO STRICT stored FROM pg_attribute AS a
+	WHERE a.attrelid = format('%I.user_embedding', schema_name)::regclass AND a.attname = 'user_id';
+	wide := CASE WHEN stored IN ('smallint'::regtype, 'integer'::regtype) THEN 'bigint' ELSE stored::text END;
+	IF id_type <> 'text'::regtype AND id_type::text <> wide THEN
+		RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
+			MESSAGE = format('users of model "%s" have ids of type %s, not %s', schema_name, stored, id_type),
+			HINT = 'Give the id as text, or as its own type.';
+	END IF;
+	-- As the id is written, so that 042 and an uuid in capitals are who they are.
+	EXECUTE format('SELECT $1::%s::text', wide) INTO user_id USING user_id;
+
+	FOREACH what IN ARRAY '{user_embedding,user_activity}'::text[] LOOP
+		EXECUTE format('DELETE FROM %I.%I AS t WHERE t.user_id = $1::%s', schema_name, what, wide) USING user_id;
+		GET DIAGNOSTICS rows = ROW_COUNT;
+		removed := removed + rows;
+		state := 'removed';
+		what := format('his rows in %I.%I%s', schema_name, what,
+			CASE WHEN what = 'user_embedding' THEN ', of all versions: embedding, seen items, preferences' ELSE '' END);
+		RETURN NEXT;
+	END LOOP;
+	RETURN QUERY SELECT m.state, m.what, m.rows FROM commrec.forget_materialized(schema_name, stored::text, user_id) AS m;
+
+	is_new := commrec.remember_forgotten(schema_name, user_id);
+	RETURN QUERY SELECT * FROM (VALUES
+		('remembered', format('a keyed hash of his id in %I.forgotten: whatever reads the events for this model leaves him out%s',
+			schema_name, CASE WHEN is_new THEN '' ELSE ', as it did before' END), is_new::integer::bigint),
+		('next training', format('his part in %1$I.item_embedding, %1$I.item_block, %1$I.fold_in, %1$I.trending: embeddings and popularity of items, '
+			'which older versions have as long as commrec.keep_versions keeps them', schema_name), NULL),
+		('next training', format('his part in %1$I.item_spread, %1$I.spread_factor, %1$I.item_activity: sums over all users',
+			schema_name), NULL),
+		('not removed', format('his events in %s, which commrec only reads',
+			(SELECT commrec.relation_name(commrec.find_source(schema_name)))), NULL),
+		('not removed', format('what %1$I.version, %1$I.evaluation, %1$I.metric and %1$I.trial say of all users together', schema_name), NULL),
+		('not removed', 'copies beyond these tables: dead rows until VACUUM, write-ahead log, server log, replicas, backups, answers that somebody has saved', NULL))
+		AS r (state, what, rows)
+	-- Where nothing was stored, and he was not on the list before, no training has known him.
+	WHERE r.state <> 'next training' OR removed > 0 OR NOT is_new;
+END
+$$;
+COMMENT ON FUNCTION commrec.forget_user(text, text, regtype) IS
+'What commrec.forget() does, with the id as text and the type in which it was given.';
+
+CREATE FUNCTION commrec.forget(user_id bigint, model text DEFAULT NULL)
+RETURNS TABLE (state text, what text, rows bigint)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT f.* FROM commrec.forget_user($2, $1::text, 'bigint') AS f $$;
+
+CREATE FUNCTION commrec.forget(user_id uuid, model text DEFAULT NULL)
+RETURNS TABLE (state text, what text, rows bigint)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT f.* FROM commrec.forget_user($2, $1::text, 'uuid') AS f $$;
+
+CREATE FUNCTION commrec.forget(user_id text, model text DEFAULT NULL)
+RETURNS TABLE (state text, what text, rows bigint)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT f.* FROM commrec.forget_user($2, $1, 'text') AS f $$;
+
+COMMENT ON FUNCTION commrec.forget(bigint, text) IS
+'Makes a model, of which the caller must be owner (42501), forget a user, in the caller''s transaction: deletes his embedding, seen items and preferences in all versions, his knowledge spread and satisfaction, and his rows in the tables of commrec.materialize() that the caller owns; and remembers a keyed hash of his id (HMAC-SHA256 under a random key of the model), so that train(), refresh(), evaluate(), tune() and recommend(fresh => true) leave him out although his events are still there. Waits for a training to end. The rows returned are the receipt: state "removed" with the number of rows, "remembered", "next training" (what goes when the model is trained again) and "not removed" (what commrec cannot remove). A user whom the model does not know is remembered as well. A NULL model is the default one. NULL user: 22004; unknown model: 42704; ids of another type: 42804; isolation level above READ COMMITTED: 0A000; read-only transaction: 25006.';
+COMMENT ON FUNCTION commrec.forget(uuid, text) IS
+'The same as commrec.forget(bigint, text), for models whose users have uuids.';
+COMMENT ON FUNCTION commrec.forget(text, text) IS
+'The same as commrec.forget(bigint, text), for every model: the user is given as text. Text that is no id of the model''s type: 22P02.';
+
+-- ---------------------------------------------------------------------------
 -- 11  Views, privileges
 -- ---------------------------------------------------------------------------
 
@@ -3164,7 +3338,13 @@ REVOKE EXECUTE ON FUNCTION
 	commrec.alter_source(name, oid, name, name, name, name, name),
 	commrec.split_target(text, name),
 	commrec.check_target(oid, text[]),
-	commrec.create_target(name, name, text, text, text)
+	commrec.create_target(name, name, text, text, text),
+	commrec.forget_materialized(name, text, text),
+	commrec.remember_forgotten(name, text),
+	commrec.forget_user(text, text, regtype),
+	commrec.forget(bigint, text),
+	commrec.forget(uuid, text),
+	commrec.forget(text, text)
 FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION
 	commrec.ials(bigint, bigint, double precision, jsonb),

@@ -25,6 +25,7 @@
 
 #include "common/errors.h"
 #include "core/preference.h"
+#include "store/forget.h"
 #include "store/fresh_events.h"
 #include "store/model.h"
 
@@ -411,6 +412,8 @@ ReadFreshEvents(const FoldIn *fold, Datum user, FreshEvents *fresh)
 	source.now = GetCurrentTransactionStartTimestamp();
 	source.actions = palloc(sizeof(FreshAction));
 	CheckSource(&source);
+	if (IsForgotten(fold->schema, user, source.config->user_kind))
+		return;
 	RunQuery(&source, user);
 	qsort(source.events, source.count, sizeof(FreshEvent), CompareEvents);
 	SumEvents(&source, fresh);

@@ -59,6 +59,7 @@ DescribeSkipped(const EventsSkipped *skipped)
 		{skipped->null_value, "with NULL values"},
 		{skipped->bad_value, "with values NaN or infinite"},
 		{skipped->bad_time, "with infinite times"},
+		{skipped->forgotten, "of forgotten users"},
 		{skipped->duplicate, "exact duplicates"}
 	};
 	StringInfoData text;

@@ -29,6 +29,7 @@ typedef struct EventsSkipped
 	int64		null_value;		/* value NULL where the action counts it */
 	int64		bad_value;		/* value NaN or infinite where the action counts it */
 	int64		bad_time;		/* time infinite */
+	int64		forgotten;		/* of users who are to be left out */
 	int64		duplicate;		/* exact duplicates beyond the first */
 	int64		no_time;		/* kept for training, left out of K and S; not counted if there is
 								 * no time column */

@@ -20,6 +20,7 @@
 /* The relation, checked, and the query over it.  Columns of the query: -1 if there is none. */
 typedef struct EventSource
 {
+	Oid			model;			/* schema of the model that it is read for */
 	Oid			relation;
 	char	   *name;			/* qualified and quoted */
 	char	   *query;			/* columns 0 and 1 are user and item */

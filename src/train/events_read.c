@@ -22,7 +22,18 @@
 #include "utils/plancache.h"
 #include "utils/timestamp.h"
 
+#include "store/forget.h"
 #include "train/events_internal.h"
+
+/* Who is to be left out, and who of the users met so far that is. */
+typedef struct ForgottenFilter
+{
+	ForgottenUsers list;
+	IdMap	   *met;
+	bool	   *is_forgotten;	/* by number in "met" */
+	int64		room;
+	MemoryContext scratch;		/* of one look-up */
+} ForgottenFilter;
 
 typedef struct EventReceiver
 {
@@ -31,6 +42,7 @@ typedef struct EventReceiver
 	const EventSource *source;
 	EventStore *store;
 	bool		strict;
+	ForgottenFilter *forgotten; /* NULL: nobody is */
 	EventBatch	batch;			/* not yet in the store; its ids are queued in the maps */
 } EventReceiver;
 
@@ -180,6 +192,66 @@ ReadRow(EventReceiver *receiver, TupleTableSlot *slot, EventRow *row)
 	return ReadValue(receiver, slot, row);
 }
 
+/*
+ * The newest state of the list counts, even under an older snapshot: whoever
+ * was forgotten before this training got its lock must not come back.
+ */
+static void
+OpenForgotten(EventReceiver *receiver, Oid model, ForgottenFilter *filter)
+{
+	EventLog   *log = receiver->log;
+
+	if (!ForgottenLoad(&filter->list, model))
+		return;
+	filter->met = IdMapCreate(log->user_kind, log->budget, "users");
+	filter->room = IDMAP_BATCH;
+	filter->is_forgotten = BudgetAlloc(log->budget, filter->room * sizeof(bool), "users");
+	filter->scratch = AllocSetContextCreate(CurrentMemoryContext, "commrec forgotten users",
+											ALLOCSET_SMALL_SIZES);
+	receiver->forgotten = filter;
+}
+
+static void
+CloseForgotten(EventReceiver *receiver)
+{
+	ForgottenFilter *filter = receiver->forgotten;
+
+	if (filter == NULL)
+		return;
+	IdMapFree(filter->met);
+	BudgetFree(receiver->log->budget, filter->is_forgotten, filter->room * sizeof(bool));
+	MemoryContextDelete(filter->scratch);
+}
+
+/* A hash a user, not a hash an event. */
+static bool
+IsLeftOut(EventReceiver *receiver, Datum user)
+{
+	ForgottenFilter *filter = receiver->forgotten;
+	EventLog   *log = receiver->log;
+	MemoryContext old_context;
+	int32		known;
+	int32		number;
+
+	if (filter == NULL)
+		return false;
+	known = IdMapCount(filter->met);
+	number = IdMapAdd(filter->met, user);
+	if (number < known)
+		return filter->is_forgotten[number];
+	if (number == filter->room)
+	{
+		BudgetReserve(log->budget, filter->room * sizeof(bool), "users");
+		filter->room *= 2;
+		filter->is_forgotten = repalloc_huge(filter->is_forgotten, filter->room * sizeof(bool));
+	}
+	old_context = MemoryContextSwitchTo(filter->scratch);
+	filter->is_forgotten[number] = ForgottenHas(&filter->list, user, log->user_kind);
+	MemoryContextSwitchTo(old_context);
+	MemoryContextReset(filter->scratch);
+	return filter->is_forgotten[number];
+}
+
 static bool
 ReceiveEvent(TupleTableSlot *slot, DestReceiver *self)
 {
@@ -187,7 +259,11 @@ ReceiveEvent(TupleTableSlot *slot, DestReceiver *self)
 	EventRow	row;
 
 	slot_getallattrs(slot);
-	if (ReadRow(receiver, slot, &row))
+	if (!ReadRow(receiver, slot, &row))
+		return true;
+	if (IsLeftOut(receiver, row.user))
+		receiver->log->skipped.forgotten++;
+	else
 		AppendEvent(receiver, &row);
 	return true;
 }
@@ -264,6 +340,7 @@ EventSourceRead(EventLog *log, const EventSource *source, const EventsOptions *o
 				EventStore *store)
 {
 	EventReceiver receiver;
+	ForgottenFilter forgotten;
 	SPIPlanPtr	plan;
 
 	memset(&receiver, 0, sizeof(receiver));
@@ -283,7 +360,9 @@ EventSourceRead(EventLog *log, const EventSource *source, const EventsOptions *o
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
 	CheckRowSecurity(log, source, options, plan);
+	OpenForgotten(&receiver, source->model, &forgotten);
 	FetchAll(&receiver, plan);
 	FlushBatch(&receiver);
+	CloseForgotten(&receiver);
 	SPI_finish();
 }

@@ -193,6 +193,7 @@ EventSourceCheck(const ModelConfig *config, EventSource *source)
 
 	if (relation == NULL)
 		ReportMissingRelation(config);
+	source->model = config->schema;
 	source->relation = config->events;
 	source->name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
 											  RelationGetRelationName(relation));

@@ -324,6 +324,8 @@ SkippedToJsonb(const EventsSkipped *skipped)
 	JsonAddInteger(&json, "null_value", skipped->null_value);
 	JsonAddInteger(&json, "bad_value", skipped->bad_value);
 	JsonAddInteger(&json, "bad_time", skipped->bad_time);
+	if (skipped->forgotten > 0)
+		JsonAddInteger(&json, "forgotten", skipped->forgotten);
 	JsonAddInteger(&json, "duplicate", skipped->duplicate);
 	JsonAddInteger(&json, "no_time", skipped->no_time);
 	JsonAddInteger(&json, "future", skipped->future);

@@ -62,7 +62,7 @@ my @functions = (
 	[ qr/^(metric|auc)_(accum|combine)\(/                  => 'value' ],
 	[ qr/^(ndcg|recall|precision|average_precision|reciprocal_rank|auc)_final\(/ => 'value' ],
 	[ qr/^(ndcg|recall_at|precision_at|average_precision|reciprocal_rank|auc)\(/ => 'value' ],
-	[ qr/^wilson\(/                                        => 'value' ],
+	[ qr/^(wilson|user_hash)\(/                            => 'value' ],
 
 	# Types, names, checks of arguments.
 	[ qr/^(stored_id_type|bucket_start|default_action|base_type|relation_name|deployment)\(/ => 'value' ],
@@ -92,6 +92,9 @@ my @functions = (
 	[ qr/^deploy\(/                                        => 'owner', with => { version => 1 } ],
 	[ qr/^(refresh|tune)\(/                                => 'owner' ],
 	[ qr/^require_owner\(/                                 => 'checks' ],
+	[ qr/^forget\(uuid/                                    => 'owner', works => qr/^42804$/ ],
+	[ qr/^(forget|forget_materialized|remember_forgotten)\(/ => 'owner' ],
+	[ qr/^forget_user\(/       => 'owner', with => { id_type => "'bigint'" } ],
 	[ qr/^create_filter\(/     => 'owner', with => { filter => "'new'" } ],
 	[ qr/^(refresh_filter|drop_filter)\(/                  => 'owner' ],
 	[ qr/^(pack_filter|evaluate_filter|require_filter|publish_filters)\(/ => 'owner' ],
