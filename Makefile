@@ -2,6 +2,7 @@
 #
 #   make && make install      the extension, by PGXS
 #   make unit                 core as a static library, its tests under ASAN and UBSAN
+#   make fuzz                 the fuzz targets of core, by clang; test/fuzz/run.sh runs them
 #   make installcheck         regression tests against the running server that libpq finds
 #   make check                everything (test/run.sh); make demo: the tour (demo/run.sh)
 
@@ -77,6 +78,31 @@ build/core/%.o: src/core/%.c $(wildcard src/core/*.h)
 build/unit/%: test/unit/%.c test/unit/unit.h build/libcommrec_core.a
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_FLAGS) -o $@ $< build/libcommrec_core.a $(BLAS_LIBS) -lm
+
+# Fuzz targets, by clang: what bytes are accepted does not depend on BLAS, which is not watched.
+.PHONY: fuzz
+FUZZ_CC ?= $(firstword $(wildcard /usr/bin/clang-14) clang)
+FUZZ_FLAGS = -std=gnu11 -g -O2 -Wall -Wextra -Werror -Wdeclaration-after-statement -Wvla -fno-omit-frame-pointer \
+	-ffp-contract=off -fsanitize=address,undefined -fno-sanitize-recover=all -Isrc $(BLAS_CPPFLAGS)
+FUZZ_CORE = $(patsubst src/core/%.c,build/fuzz/core/%.o,$(wildcard src/core/*.c))
+FUZZ_TARGETS = $(patsubst test/fuzz/%.c,build/fuzz/%,$(wildcard test/fuzz/fuzz_*.c))
+build/fuzz/core/%_avx2.o: FUZZ_FLAGS += $(AVX2_CFLAGS)
+build/fuzz/core/%_avx512.o: FUZZ_FLAGS += $(AVX512_CFLAGS)
+
+build/fuzz/libcommrec_core.a: $(FUZZ_CORE)
+	$(AR) rcs $@ $^
+
+build/fuzz/core/%.o: src/core/%.c $(wildcard src/core/*.h)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+build/fuzz/fuzz_%: test/fuzz/fuzz_%.c test/fuzz/fuzz.h build/fuzz/libcommrec_core.a
+	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< build/fuzz/libcommrec_core.a $(BLAS_LIBS) -lm
+
+build/fuzz/seeds: test/fuzz/seeds.c test/fuzz/fuzz.h build/fuzz/libcommrec_core.a
+	$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ $< build/fuzz/libcommrec_core.a $(BLAS_LIBS) -lm
+
+fuzz: $(FUZZ_TARGETS) build/fuzz/seeds
 
 unit: $(UNIT_TESTS)
 	@status=0; for test in $(UNIT_TESTS); do echo "# $$test"; $$test || status=1; done; exit $$status

@@ -7,7 +7,8 @@
 # Installs the Debian packages that are missing (as root or with sudo), builds
 # with warnings as errors and assertions on in a temporary directory, and runs
 # against private servers under an ordinary user.  Parts: layers (who may
-# include what), unit (core, without a server, with sanitizers), regress
+# include what), unit (core, without a server, with sanitizers), fuzz (the
+# decoders of stored bytes, COMMREC_FUZZ_SECONDS (60) of them together), regress
 # (pg_regress and isolation), tap (as many files at a time as there are cores).
 # Without PART: all.  At the end stands a table of what has been promised, in how
 # many cases that was tried, and how often it failed; a test adds to it by lines
@@ -22,6 +23,8 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=test/lib.sh
 . "$TOP/test/lib.sh"
 
+CLANG=14						# what Debian's postgresql-server-dev-15 brings along
+
 parts=("$@")
 passed=0
 failed=0
@@ -35,12 +38,12 @@ build_flags()
 for part in "${parts[@]}"
 do
 	case $part in
-		layers | unit | regress | tap) ;;
+		layers | unit | fuzz | regress | tap) ;;
 		-h | --help)
-			sed -n '3,17s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+			sed -n '3,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 			exit 0
 			;;
-		*) die "unknown part \"$part\"" "usage: bash test/run.sh [layers] [unit] [regress] [tap]" ;;
+		*) die "unknown part \"$part\"" "usage: bash test/run.sh [layers] [unit] [fuzz] [regress] [tap]" ;;
 	esac
 done
 
@@ -151,6 +154,17 @@ test_unit()
 		"PG_CONFIG=$PG_CONFIG"
 	tally unit "$WORK/log/unit.log" "$status" $((SECONDS - began)) ||
 		show unit "$WORK/log/unit.log" 120
+}
+
+test_fuzz()
+{
+	local began=$SECONDS
+	local log=$WORK/log/fuzz.log
+	local seconds=${COMMREC_FUZZ_SECONDS:-60}
+
+	run_logged "$log" 600 make -C "$WORK/src" -k -j"$(nproc)" fuzz "PG_CONFIG=$PG_CONFIG"
+	[ "$status" -ne 0 ] || run_logged "$log" $((seconds + 600)) bash "$WORK/src/test/fuzz/run.sh" "$seconds"
+	tally fuzz "$log" "$status" $((SECONDS - began)) || show fuzz "$log" 400
 }
 
 # pg_regress, then isolation: -i goes on to the second if the first fails.
@@ -279,6 +293,7 @@ promises()
 }
 
 mapfile -t packages < <(base_packages; printf '%s\n' perl libipc-run-perl)
+! wanted fuzz || packages+=("clang-$CLANG" "libclang-rt-$CLANG-dev")
 packages_install "${packages[@]}"
 
 trap stop_all EXIT
@@ -293,6 +308,7 @@ printf '%s, %s, %d cores, as %s\n' "$("$PG_CONFIG" --version)" "$(gcc --version 
 build
 ! wanted layers || test_layers
 ! wanted unit || test_unit
+! wanted fuzz || test_fuzz
 ! wanted regress || test_regress
 ! wanted tap || test_tap
 
