@@ -6,6 +6,7 @@
 
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "common/ident.h"
@@ -39,13 +40,14 @@ commrec_require_owner(PG_FUNCTION_ARGS)
 	PG_RETURN_OID(schema);
 }
 
-/* stored_id_type(regtype) -> regtype; NULL if the type cannot be an id */
+/* stored_id_type(regtype) -> regtype; NULL if the type cannot be an id, or there is none of this oid */
 Datum
 commrec_stored_id_type(PG_FUNCTION_ARGS)
 {
 	IdKind		kind;
 
-	if (PG_ARGISNULL(0) || !IdKindFromType(PG_GETARG_OID(0), &kind))
+	if (PG_ARGISNULL(0) || get_typtype(PG_GETARG_OID(0)) == '\0' ||
+		!IdKindFromType(PG_GETARG_OID(0), &kind))
 		PG_RETURN_NULL();
 	PG_RETURN_OID(IdKindType(kind));
 }
