@@ -11,6 +11,8 @@
 #include "portability/instr_time.h"
 #include "utils/timestamp.h"
 
+#include "core/algorithm.h"
+#include "core/csr.h"
 #include "store/model.h"
 
 /* Ids of the entities by dense number, ascending in their native order. */
@@ -20,14 +22,17 @@ typedef Datum (*EntityId) (void *map, int32 number);
 typedef struct PublishFactors
 {
 	int32		dims;			/* of the published embeddings: factors, plus 1 with a popularity
-								 * coordinate; 0 if nothing could be learned */
+								 * coordinate; 1 with lists; 0 if nothing could be learned */
 	int32		factors;		/* dims of the trained factors */
 	int32		learned;		/* the first of them that say what an entity is like; the rest are biases */
 	int32		stride;			/* floats between rows of user_factors and item_factors */
 	const float *user_factors;	/* users rows */
 	const float *item_factors;	/* items rows */
+	CrFold		fold;			/* how users are solved again: what that needs is published, too */
+	const CrCsr *lists;			/* of a scorer of lists: row i is the list of item i, both by dense
+								 * number, and there are no factors; NULL for other scorers */
 	const float *item_popularity_score; /* value of the items' popularity coordinate (the users' is
-										 * 1), or NULL */
+										 * 1), or NULL: none, or 0 with lists; never below 0 */
 	const double *item_popularity;	/* decayed popularity: order of the popular items */
 	const float *item_trend;	/* how much an item rises, 0: does not; or NULL */
 	const int32 *item_users;	/* distinct users of each item */

@@ -57,8 +57,7 @@ PublishFoldIn(Oid schema, int32 version, const PublishFactors *factors)
 	values[1] = TimestampTzGetDatum(factors->age_origin);
 	if (!factors->has_age_origin)
 		nulls[1] = 'n';
-	/* Ratings are another equation. */
-	if (factors->dims > 0 && factors->learned == factors->factors)
+	if (factors->dims > 0 && factors->fold == CR_FOLD_RIDGE)
 		values[2] = EncodeGram(factors);
 	else
 		nulls[2] = 'n';

@@ -295,6 +295,7 @@ FillFactors(const TrainRun *run, PublishFactors *factors)
 		factors->user_factors = run->result.user_factors;
 		factors->item_factors = run->result.item_factors;
 		factors->item_popularity_score = run->popularity_score;
+		factors->fold = run->algorithm->fold;
 	}
 	factors->item_popularity = run->popularity;
 	factors->item_trend = run->trend;
