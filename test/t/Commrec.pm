@@ -116,6 +116,46 @@ sub answers_digest
 	});
 }
 
+# What every serving function of the model answers for all users and items, as one hash a function:
+# two databases that give the same answer alike.  "before" is run first.
+push @EXPORT, 'serving_digest';
+
+sub serving_digest
+{
+	my ($node, $model, $dbname, $before) = @_;
+	my $users = "SELECT DISTINCT user_id FROM $model.user_embedding UNION ALL SELECT 987654321";
+	my $items = "SELECT DISTINCT item_id FROM $model.item_embedding UNION ALL SELECT 987654321";
+	my $of    = sub {
+		my ($name, $from, $columns, $order) = @_;
+		return "SELECT '$name', md5(string_agg(concat_ws('|', $columns), ',' ORDER BY $order)), count(*) FROM $from";
+	};
+	my @queries = (
+		$of->('recommend', "($users) AS u, LATERAL $model.recommend(user_id, 5, diversity => 0.3) AS r",
+			'user_id, rank, item_id, float4send(score), source', 'user_id, rank'),
+		$of->('recommend_all', "$model.recommend_all(5, workers => 0)", 'user_id, rank, item_id, float4send(score), source',
+			'user_id, rank'),
+		$of->('similar_items', "($items) AS i, LATERAL $model.similar_items(i.item_id, 5) AS r",
+			'i.item_id, rank, r.item_id, float4send(similarity)', 'i.item_id, rank'),
+		$of->('similar_users', "($users) AS u, LATERAL $model.similar_users(u.user_id, 5) AS r",
+			'u.user_id, rank, r.user_id, float4send(similarity)', 'u.user_id, rank'),
+		$of->('score', "($users) AS u, (SELECT * FROM ($items) AS i ORDER BY 1 LIMIT 9) AS i",
+			"user_id, item_id, float4send($model.score(user_id, item_id))", 'user_id, item_id'),
+		$of->('explain', "(SELECT * FROM ($users) AS u ORDER BY 1 LIMIT 30) AS u, LATERAL $model.explain(user_id, 1) AS r",
+			'user_id, rank, item_id, float8send(confidence), float8send(contribution), source', 'user_id, rank'),
+		$of->('popular', "unnest(ARRAY['decay', 'wilson', 'trending']) AS kind, LATERAL $model.popular(20, kind => kind)",
+			'kind, rank, item_id, float8send(score)', 'kind, rank'),
+		$of->('knowledge_spread', "($users) AS u", "user_id, float8send($model.knowledge_spread(user_id, '2024-02-01 12:00+00'))",
+			'user_id'),
+		$of->('satisfaction', "($users) AS u", "user_id, float8send($model.satisfaction(user_id))", 'user_id'),
+		$of->('satisfaction_detail', "($users) AS u, LATERAL $model.satisfaction_detail(user_id) AS r",
+			q{user_id, bucket AT TIME ZONE 'UTC', float8send(satisfaction), signals, interactions, float8send(mean), source},
+			'user_id, bucket'),
+		$of->('objective', "commrec.objective('$model')",
+			'float8send(spread), float8send(satisfaction), float8send(value), users', '1'));
+
+	return $node->safe_psql($dbname // 'postgres', ($before // '') . join("\nUNION ALL ", @queries) . "\nORDER BY 1");
+}
+
 # A statement must fail with this SQLSTATE and a message that matches.
 sub sql_fails
 {
