@@ -5,6 +5,7 @@
 #   make fuzz                 the fuzz targets of core, by clang; test/fuzz/run.sh runs them
 #   make installcheck         regression tests against the running server that libpq finds
 #   make check                everything (test/run.sh); make demo: the tour (demo/run.sh)
+#   make matrix               everything on each PostgreSQL that is supported (test/matrix.sh, as root)
 
 EXTENSION = commrec
 MODULE_big = commrec
@@ -32,13 +33,16 @@ BLAS_CPPFLAGS ?= $(addprefix -I,$(wildcard /usr/include/$(MULTIARCH)/openblas-se
 BLAS_LIBS ?= -L$(BLAS_DIR) -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR) -llapacke -lopenblas
 
 # PGXS has a "check" of its own that only refuses; ours is there when it is asked for.
-ifneq ($(filter check demo,$(MAKECMDGOALS)),)
-.PHONY: check demo
+ifneq ($(filter check demo matrix,$(MAKECMDGOALS)),)
+.PHONY: check demo matrix
 check:
 	bash test/run.sh
 
 demo:
 	bash demo/run.sh
+
+matrix:
+	bash test/matrix.sh
 else
 include $(PGXS)
 

@@ -13,6 +13,9 @@ RESET commrec.simd;
 SET commrec.keep_versions = 0;
 \echo :LAST_ERROR_SQLSTATE
 SET commrec.max_train_memory = '1MB';
+-- How the limits are written differs between versions of PostgreSQL.
+\set VERBOSITY sqlstate
 SET commrec.max_train_memory = '1kB';
+\set VERBOSITY default
 \echo :LAST_ERROR_SQLSTATE
 RESET commrec.max_train_memory;

@@ -195,6 +195,17 @@ undefined_symbols()
 	done
 }
 
+# Files that use what compat.h defines where PostgreSQL does not, and forget to include it.
+without_compat()
+{
+	local file
+
+	for file in $(grep -rlE 'pg_attribute_noreturn' src --include='*.[ch]' | grep -vx 'src/common/compat\.h')
+	do
+		grep -q '^#include "common/compat.h"' "$file" || printf '%s\n' "$file"
+	done
+}
+
 verdict "every source file lies in a layer: $LAYERS" "$(strays)"
 verdict "core includes core, C and BLAS only" "$(impure_includes)"
 verdict "common includes core and common only" "$(foreign_includes common core common)"
@@ -213,6 +224,7 @@ verdict "core calls no allocator, clock, random source or exit" \
 mapfile -t other_files < <(sources src | grep -vx 'src/common/compat\.h')
 verdict "PG_VERSION_NUM is in src/common/compat.h only" \
 	"$(grep_code '(^|[^A-Za-z0-9_])PG_VERSION_NUM([^A-Za-z0-9_]|$)' strings "${other_files[@]}")"
+verdict "pg_attribute_noreturn, which PostgreSQL 18 has not, comes from common/compat.h" "$(without_compat)"
 
 mapfile -t binaries < <(core_binaries)
 if [ ${#binaries[@]} -eq 0 ]

@@ -234,6 +234,23 @@ work_copy_sources()
 	fi
 }
 
+# write_pg_config SYSTEM COPY: make COPY a pg_config that tells where the copies of SYSTEM's
+# directories are.  Debian's of PostgreSQL 13 tells what it was built for, wherever it lies.
+write_pg_config()
+{
+	local dir
+	local script
+
+	script=$(printf '#!/bin/sh\n"%s" "$@" | sed -E' "$1")
+	for dir in $("$1" --bindir --pkglibdir --sharedir --includedir)
+	do
+		script+=" -e 's#^([A-Z-]+ = )?$dir(/|\$)#\\1$WORK/pg$dir\\2#'"
+	done
+	rm -f "$2"
+	printf '%s\n' "$script" >"$2"
+	chmod 755 "$2"
+}
+
 # Copy the PostgreSQL installation to $WORK/pg and set PG_CONFIG and PGBIN to
 # the copy.  PostgreSQL finds its files relative to its programs, so that the
 # copy is complete: what is installed into it, nobody else sees.
@@ -257,6 +274,7 @@ work_copy_postgres()
 	as_user mkdir -p "$WORK/pg${dir%/*}"
 	as_user ln -s "$dir" "$WORK/pg$dir"
 	PG_CONFIG=$WORK/pg$("$SYSTEM_PG_CONFIG" --bindir)/pg_config
+	[ "$("$PG_CONFIG" --bindir)" = "${PG_CONFIG%/*}" ] || write_pg_config "$SYSTEM_PG_CONFIG" "$PG_CONFIG"
 	PGBIN=$("$PG_CONFIG" --bindir)
 	export PG_CONFIG PGBIN
 	case $PGBIN in

@@ -199,9 +199,10 @@ show_tap()
 	printf -- '----- failed checks\n'
 	grep -E -A12 '^not ok |^# Looks like|^Bail out|^Can.t locate|died|error running SQL' "$log" |
 		grep -vE '^ok ' | tail -n 100 || true
-	for file in "$dir"/tmp_check/log/regress_log_* "$dir"/tmp_check/log/*.log
+	# From PostgreSQL 16 on the logs are no longer below tmp_check.
+	for file in "$dir"/{tmp_check/log,log}/{regress_log_*,*.log}
 	do
-		[ -e "$file" ] && show "${file##*/}" "$file" 25
+		[ ! -e "$file" ] || show "${file##*/}" "$file" 25
 	done
 }
 

@@ -15,6 +15,7 @@
 #include "utils/lsyscache.h"
 #include "utils/uuid.h"
 
+#include "common/compat.h"
 #include "common/ident.h"
 
 /* The kind of a type that is no domain. */

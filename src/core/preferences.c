@@ -133,7 +133,8 @@ decode_codes(const uint8_t *codes, const Values *values, uint32_t count, float *
 CrStatus
 cr_preferences_decode(const uint8_t *bytes, size_t length, uint32_t count, float *out)
 {
-	Values		values;
+	/* Initialised for compilers that do not see that without bits there is a value, or nothing to fill. */
+	Values		values = {0};
 	const uint8_t *codes;
 	int			bits;
 

@@ -15,10 +15,12 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "storage/shmem.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "common/compat.h"
 #include "common/errors.h"
 #include "core/metrics.h"
 #include "core/shrinkage.h"

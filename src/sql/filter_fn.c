@@ -9,6 +9,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 
+#include "common/compat.h"
 #include "core/itemset.h"
 
 PG_FUNCTION_INFO_V1(commrec_pack_items);

@@ -10,6 +10,7 @@
 #ifndef COMMREC_PARTS_ARGUMENTS_H
 #define COMMREC_PARTS_ARGUMENTS_H
 
+#include "common/compat.h"
 #include "core/parts.h"
 #include "fmgr.h"
 

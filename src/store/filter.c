@@ -8,6 +8,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "common/compat.h"
 #include "common/errors.h"
 #include "store/filter.h"
 #include "store/model.h"

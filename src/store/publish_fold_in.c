@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/shmem.h"
 
 #include "core/fold_in.h"
 #include "store/deploy.h"

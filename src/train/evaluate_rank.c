@@ -13,6 +13,7 @@
 #include <math.h>
 
 #include "miscadmin.h"
+#include "storage/shmem.h"
 
 #include "common/errors.h"
 #include "common/guc.h"

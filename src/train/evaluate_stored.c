@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "common/compat.h"
 #include "core/ials.h"
 #include "core/seen.h"
 #include "store/deploy.h"

@@ -22,6 +22,7 @@
 #include "utils/plancache.h"
 #include "utils/timestamp.h"
 
+#include "common/compat.h"
 #include "store/forget.h"
 #include "train/events_internal.h"
 

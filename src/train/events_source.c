@@ -16,6 +16,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "common/compat.h"
 #include "train/events_internal.h"
 
 #define COLUMNS_SHOWN	50		/* of those that a hint lists */

@@ -13,6 +13,7 @@
 
 #include "utils/timestamp.h"
 
+#include "common/compat.h"
 #include "core/preference.h"
 #include "core/seen.h"
 #include "train/events_internal.h"

@@ -17,6 +17,7 @@
 
 #include "access/table.h"
 #include "executor/spi.h"
+#include "utils/timestamp.h"
 
 #include "core/shrinkage.h"
 #include "store/bulk.h"

@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "utils/float.h"
+#include "utils/timestamp.h"
 
 #include "common/sort.h"
 #include "store/bulk.h"

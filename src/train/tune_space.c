@@ -10,6 +10,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
+#include "common/compat.h"
 #include "train/json.h"
 #include "train/tune_space.h"
 

@@ -30,10 +30,12 @@ is($node->safe_psql('postgres', q{SELECT workers > 0 FROM commrec.train('m', wor
 	'with slots, workers take part');
 is(model_digest($node, 'm'), $bits, 'with the same bits');
 
-# A training inside a query that runs in parallel itself.
-is($node->safe_psql('postgres', q{
-	SET force_parallel_mode = on;
-	SELECT version > 0 FROM commrec.train('m', workers => 2)}), 't', 'training with force_parallel_mode');
+# A training inside a query that runs in parallel itself.  PostgreSQL 16 renamed the setting.
+my $forced = $node->safe_psql('postgres', q{
+	SELECT name FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query')});
+is($node->safe_psql('postgres', qq{
+	SET $forced = on;
+	SELECT version > 0 FROM commrec.train('m', workers => 2)}), 't', "training with $forced");
 is(model_digest($node, 'm'), $bits, 'with the same bits');
 
 # Serving in parallel plans (row 54).

@@ -93,7 +93,9 @@ my @functions = (
 	[ qr/^(refresh|tune)\(/                                => 'owner' ],
 	[ qr/^require_owner\(/                                 => 'checks' ],
 	[ qr/^forget\(uuid/                                    => 'owner', works => qr/^42804$/ ],
-	[ qr/^(forget|forget_materialized|remember_forgotten)\(/ => 'owner' ],
+	[ qr/^forget\((bigint|text)/                           => 'owner' ],
+	[ qr/^remember_forgotten\(/                            => 'owner' ],
+	[ qr/^forget_materialized\(/ => 'hands', with => { user_type => "'bigint'" } ],
 	[ qr/^forget_user\(/       => 'owner', with => { id_type => "'bigint'" } ],
 	[ qr/^create_filter\(/     => 'owner', with => { filter => "'new'" } ],
 	[ qr/^(refresh_filter|drop_filter)\(/                  => 'owner' ],
@@ -529,7 +531,7 @@ my @reading = (
 	[ "SELECT guarded.score(1, 2)", '00000', '00000' ],
 	[ "SELECT FROM commrec.popular(3, model => 'guarded')", '00000', '00000' ],
 	[ "SELECT FROM commrec.objective('guarded')", '00000', '00000' ]);
-my @reads = map { { sql => $_->[0], is_call => $_->[0] =~ /^CALL/ } } @reading;
+my @reads = map { { sql => $_->[0], is_call => scalar($_->[0] =~ /^CALL/) } } @reading;
 my @situations = (
 	[ 'SELECT on the table', 'GRANT SELECT ON vault.events TO owner', map { '00000' } @reading ],
 	[ 'SELECT on the columns', 'REVOKE SELECT ON vault.events FROM owner;
