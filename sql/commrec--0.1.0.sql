@@ -1577,7 +1577,7 @@ RETURNS TABLE (version integer, trained_at timestamptz, algorithm text, hyperpar
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 COST 1000000
 AS 'MODULE_PATHNAME', 'commrec_train';
 COMMENT ON FUNCTION commrec.train(text, jsonb, integer, commrec.deployment, boolean, boolean, boolean) IS
-'Trains a model, of which the caller must be owner (42501), and returns the new row of its table "version". The events are read as the caller. hyperparameters: over those of the model, for this run. workers: parallel workers at most; NULL: max_parallel_maintenance_workers; the result does not depend on it. deploy: serve the new version at once: "always" or true, "never" or false, or "if_better": unless the version that serves does better, which is found out on held-out events (the newest tenth by time, without times a tenth of the pairs), on which both sets of hyperparameters are trained and judged by nDCG@10 for the same users; a NOTICE and metrics -> ''comparison'' say how it went (0A000 for an algorithm that learns ratings). verbose: a line per epoch, and what each phase cost. strict: a value that is NaN or infinite is an error (22023) and not just skipped. allow_row_security: train on what row security lets through (else 55000). No usable events, or no convergence: 55000; being trained: 55006; too large for commrec.max_train_memory: 54000; events missing: 42P01; column missing: 42703, of another type: 42804; read-only transaction: 25006; cancelled: 57014; NULL model: 22004; unknown: 42704. After any error the deployed version goes on serving. Algorithm "ials": Rendle et al., Revisiting the performance of iALS on item recommendation benchmarks, 2021.';
+'Trains a model, of which the caller must be owner (42501), and returns the new row of its table "version". The events are read as the caller. hyperparameters: over those of the model, for this run. workers: parallel workers at most; NULL: max_parallel_maintenance_workers; the result does not depend on it. deploy: serve the new version at once: "always" or true, "never" or false, or "if_better": unless the version that serves does better, which is found out on held-out events (the newest tenth by time, without times a tenth of the pairs), on which both sets of hyperparameters are trained and judged by nDCG@10 for the same users; a NOTICE and metrics -> ''comparison'' say how it went. verbose: a line per epoch, and what each phase cost. strict: a value that is NaN or infinite is an error (22023) and not just skipped. allow_row_security: train on what row security lets through (else 55000). No usable events, or no convergence: 55000; being trained: 55006; too large for commrec.max_train_memory: 54000; events missing: 42P01; column missing: 42703, of another type: 42804; read-only transaction: 25006; cancelled: 57014; NULL model: 22004; unknown: 42704. After any error the deployed version goes on serving. Algorithm "ials": Rendle et al., Revisiting the performance of iALS on item recommendation benchmarks, 2021.';
 
 CREATE FUNCTION commrec.deploy(model text, version integer) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 10000
@@ -2436,7 +2436,7 @@ CREATE PROCEDURE commrec.tune(model text, search jsonb DEFAULT NULL, trials inte
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'commrec_tune';
 COMMENT ON PROCEDURE commrec.tune(text, jsonb, integer, interval, text, text, integer, boolean, integer, integer, integer, boolean, boolean) IS
-'Searches for good hyperparameters: CALL commrec.tune(''courses''). Trial 1 has those of the model, the others draw what is searched, by seed; all are judged on the first fold, the better third and trial 1 on the second, too, and so on. search: for each hyperparameter the values to choose from, or a range: {"factors": [32, 64], "regularization": {"low": 0.001, "high": 0.1, "scale": "log"}}; by default factors, epochs, unobserved_weight and regularization around the defaults for the data. split: what a fold is. "time": a tenth of the events, to be foreseen from all that came before; the newest, the one before, and so on; "last": the newest item of each user, the one before, and so on; "random": a tenth of the pairs, by seed; by default time where there are times, else random. The events are read once. The weight of popularity is validated once a fold, unless it is searched. budget: after this time no trial is begun (NULL: no limit). metric: recall, precision, ndcg, map, mrr or hit_rate at a k. users: judged on at most, drawn by seed. apply: write the best into the model, as commrec.alter_model() would; nothing is trained or deployed. verbose: a line a trial. The procedure commits after every trial, in the model''s table "trial", so that a cancel loses only the one under way; it cannot be called in a transaction block (2D000). A NULL argument stands for its default. The caller must be owner (42501). Wrong argument: 22023; nothing to learn or foresee: 55000; model NULL: 22004, unknown: 42704; too large for commrec.max_train_memory: 54000; an algorithm that learns ratings: 0A000; read-only transaction: 25006. Bergstra and Bengio, Random search for hyper-parameter optimization, JMLR 2012; Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparameter optimization, AISTATS 2016.';
+'Searches for good hyperparameters: CALL commrec.tune(''courses''). Trial 1 has those of the model, the others draw what is searched, by seed; all are judged on the first fold, the better third and trial 1 on the second, too, and so on. search: for each hyperparameter the values to choose from, or a range: {"factors": [32, 64], "regularization": {"low": 0.001, "high": 0.1, "scale": "log"}}; by default what commrec.hyperparameters shows as searched. split: what a fold is. "time": a tenth of the events, to be foreseen from all that came before; the newest, the one before, and so on; "last": the newest item of each user, the one before, and so on; "random": a tenth of the pairs, by seed; by default time where there are times, else random. The events are read once. The weight of popularity is validated once a fold, unless it is searched. budget: after this time no trial is begun (NULL: no limit). metric: recall, precision, ndcg, map, mrr or hit_rate at a k. users: judged on at most, drawn by seed. apply: write the best into the model, as commrec.alter_model() would; nothing is trained or deployed. verbose: a line a trial. The procedure commits after every trial, in the model''s table "trial", so that a cancel loses only the one under way; it cannot be called in a transaction block (2D000). A NULL argument stands for its default. The caller must be owner (42501). Wrong argument: 22023; nothing to learn or foresee: 55000; model NULL: 22004, unknown: 42704; too large for commrec.max_train_memory: 54000; read-only transaction: 25006. Bergstra and Bengio, Random search for hyper-parameter optimization, JMLR 2012; Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparameter optimization, AISTATS 2016.';
 
 CREATE FUNCTION commrec.wilson(successes bigint, trials bigint, confidence double precision DEFAULT 0.95,
 	OUT rate double precision, OUT low double precision, OUT high double precision)
@@ -3260,6 +3260,37 @@ COMMENT ON COLUMN commrec.models.trained_at IS 'when its training began';
 COMMENT ON COLUMN commrec.models.age IS 'how long ago that was';
 COMMENT ON COLUMN commrec.models.state IS 'training; source missing (the events relation is gone; a trained model still serves); trained; untrained (no version is deployed); NULL: not for the caller to see';
 
+-- Algorithms: the descriptors of the library, core/algorithms.h.
+
+CREATE FUNCTION commrec.describe_algorithms()
+RETURNS TABLE (algorithm text, scorer text, meaning text, place integer, hyperparameter text, type text, allowed text,
+	"default" text, searched text, hyperparameter_meaning text)
+LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 80
+AS 'MODULE_PATHNAME', 'commrec_describe_algorithms';
+COMMENT ON FUNCTION commrec.describe_algorithms() IS
+'What the views commrec.algorithms and commrec.hyperparameters show: a row for each hyperparameter of each algorithm.';
+
+CREATE VIEW commrec.algorithms AS
+SELECT DISTINCT d.algorithm, d.scorer, d.meaning FROM commrec.describe_algorithms() AS d;
+COMMENT ON VIEW commrec.algorithms IS
+'What a model can be trained with: the argument algorithm of commrec.create_model() and commrec.alter_model().';
+COMMENT ON COLUMN commrec.algorithms.algorithm IS 'its name';
+COMMENT ON COLUMN commrec.algorithms.scorer IS 'how it scores an item for a user: by the inner product of their embeddings, by lists of items that go with the user''s own, or by popularity alone';
+COMMENT ON COLUMN commrec.algorithms.meaning IS 'what it does';
+
+CREATE VIEW commrec.hyperparameters AS
+SELECT d.algorithm, d.place, d.hyperparameter, d.type, d.allowed, d."default", d.searched, d.hyperparameter_meaning AS meaning
+FROM commrec.describe_algorithms() AS d;
+COMMENT ON VIEW commrec.hyperparameters IS 'The hyperparameters of each algorithm, in the order of their importance.';
+COMMENT ON COLUMN commrec.hyperparameters.algorithm IS 'the algorithm';
+COMMENT ON COLUMN commrec.hyperparameters.place IS 'their order';
+COMMENT ON COLUMN commrec.hyperparameters.hyperparameter IS 'key in the jsonb of hyperparameters';
+COMMENT ON COLUMN commrec.hyperparameters.type IS 'integer, number, or choice of some words';
+COMMENT ON COLUMN commrec.hyperparameters.allowed IS 'what it must be';
+COMMENT ON COLUMN commrec.hyperparameters."default" IS 'what it is if not given; NULL: chosen from the data';
+COMMENT ON COLUMN commrec.hyperparameters.searched IS 'what commrec.tune() tries unless told; NULL: the model''s value alone';
+COMMENT ON COLUMN commrec.hyperparameters.meaning IS 'what it does';
+
 CREATE VIEW commrec.progress AS
 SELECT l.pid,
 	coalesce(pg_catalog.substring(h.head, '^commrec: training (.*), [^,]*$'),
@@ -3277,7 +3308,7 @@ FROM commrec.training_locks() AS l
 	JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
 	LEFT JOIN LATERAL (
 		SELECT pg_catalog.left(a.query, pg_catalog.length(a.query) - pg_catalog.length(t.tail)), t.tail
-		FROM pg_catalog.substring(a.query, '(?:, epoch \d+/\d+, (?:users|items))?(?:, [0-9.]+ %)?(?:, \d+ s left)?$') AS t (tail)
+		FROM pg_catalog.substring(a.query, '(?:, epoch \d+/\d+(?:, (?:users|items))?)?(?:, [0-9.]+ %)?(?:, \d+ s left)?$') AS t (tail)
 		WHERE a.query LIKE 'commrec: training %') AS h (head, tail) ON true
 WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE')
 	-- Others take the lock, too, to alter a model or to deploy.
@@ -3289,13 +3320,13 @@ COMMENT ON COLUMN commrec.progress.model IS 'name of the model; its schema''s wh
 COMMENT ON COLUMN commrec.progress.phase IS 'what it does';
 COMMENT ON COLUMN commrec.progress.epoch IS 'pass over users and items, from 1; NULL outside the epochs';
 COMMENT ON COLUMN commrec.progress.epochs IS 'number of passes planned';
-COMMENT ON COLUMN commrec.progress.side IS 'half of the pass: users or items';
+COMMENT ON COLUMN commrec.progress.side IS 'half of the pass: users or items; NULL where the algorithm has no halves';
 COMMENT ON COLUMN commrec.progress.percent IS 'how much of the passes is done, 0 to 100';
 COMMENT ON COLUMN commrec.progress.time_left IS 'estimate for the rest of the passes';
 COMMENT ON COLUMN commrec.progress.since IS 'when the statement began';
 
 GRANT USAGE ON SCHEMA commrec TO PUBLIC;
-GRANT SELECT ON commrec.models, commrec.progress TO PUBLIC;
+GRANT SELECT ON commrec.models, commrec.progress, commrec.algorithms, commrec.hyperparameters TO PUBLIC;
 
 -- What trains or changes a model, and what only that uses, is for those who were granted it:
 -- GRANT EXECUTE ON ALL ROUTINES IN SCHEMA commrec TO ...

@@ -76,7 +76,7 @@ SELECT left(try(format('SELECT commrec.create_model(''m'', ''events'', hyperpara
 	'{"factors": 0}', '{"factors": -1}', '{"factors": 65536}', '{"epochs": 0}', '{"epochs": 1e9}', '{"regularization": -1}',
 	'{"regularization": "NaN"}', '{"factors": "8"}', '{"factors": [8]}', '[]']) AS h;
 SELECT left(try('SELECT commrec.create_model(''m'', ''events'', hyperparameters => ''{"fctors": 8}'')'), 120);
-SELECT try('SELECT commrec.create_model(''m'', ''events'', algorithm => ''svd'')');
+SELECT left(try('SELECT commrec.create_model(''m'', ''events'', algorithm => ''svd'')'), 60) AS try;
 SELECT try(format('SELECT commrec.create_model(''m'', ''events'', bucket => %L)', b)) FROM unnest(ARRAY[
 	'1 month', '1 year', '0', '-1 day', '999 ms', '1 month -30 days']) AS b;
 

@@ -75,7 +75,9 @@ SELECT commrec.check_hyperparameters('ials', 'null');
 SELECT commrec.check_hyperparameters('ials', '8');
 
 -- algorithms
+\set VERBOSITY terse
 SELECT commrec.check_hyperparameters('svd', '{}');
+\set VERBOSITY default
 \echo :LAST_ERROR_SQLSTATE
 SELECT commrec.check_hyperparameters(NULL, '{}');
 \echo :LAST_ERROR_SQLSTATE

@@ -119,11 +119,12 @@ CALL commrec.tune('tuned');
 RESET ROLE;
 DROP OWNED BY regress_tune_reader;
 DROP ROLE regress_tune_reader;
--- ratings are not ranked
+-- a model of ratings is judged by its ranking, too
 SELECT count(*) > 0 AS created FROM commrec.create_model('rated', 'regress_tune.rated', value_column => 'value', algorithm => 'als');
-CALL commrec.tune('rated');
-SELECT commrec.train('rated', deploy => 'if_better');
-SELECT commrec.evaluate('rated');
+CALL commrec.tune('rated', '{"factors": [2, 4]}', trials => 2);
+SELECT count(*) AS trials, bool_and(error IS NULL AND value > 0) AS judged FROM rated.trial;
+SELECT deployed FROM commrec.train('rated', '{"factors": 2, "epochs": 2}', deploy => 'if_better');
+SELECT count(*) > 0 AS rows FROM commrec.evaluate('rated', replicates => 10);
 SELECT version FROM commrec.train('rated', '{"factors": 2, "epochs": 2}');
 SELECT count(*) > 0 AS rows FROM commrec.evaluate('rated', test => 'regress_tune.rated_test', replicates => 10);
 SELECT commrec.drop_model('rated');

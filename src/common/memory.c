@@ -24,6 +24,12 @@ BudgetInit(MemoryBudget *budget)
 void
 BudgetReserve(MemoryBudget *budget, Size bytes, const char *what)
 {
+	BudgetReserveHint(budget, bytes, what, NULL);
+}
+
+void
+BudgetReserveHint(MemoryBudget *budget, Size bytes, const char *what, const char *hint)
+{
 	Size		needed = budget->used + bytes;
 
 	if (needed < bytes || needed > budget->limit)
@@ -33,7 +39,9 @@ BudgetReserve(MemoryBudget *budget, Size bytes, const char *what)
 						needed < bytes ? SIZE_MAX / MEGABYTE : needed / MEGABYTE + 1,
 						budget->limit / MEGABYTE),
 				 errdetail("%zu MB of it are for %s.", bytes / MEGABYTE, what),
-				 errhint("Increase commrec.max_train_memory, or lower the hyperparameter \"factors\".")));
+				 hint == NULL ?
+				 errhint("Increase commrec.max_train_memory, or lower the hyperparameter \"factors\".") :
+				 errhint("Increase commrec.max_train_memory. %s", hint)));
 	budget->used = needed;
 	budget->peak = Max(budget->peak, needed);
 }

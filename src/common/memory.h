@@ -20,6 +20,10 @@ extern void BudgetInit(MemoryBudget *budget);
  */
 extern void BudgetReserve(MemoryBudget *budget, Size bytes, const char *what);
 
+/* The same with another hint: what to do beside raising the limit; NULL: lower "factors". */
+extern void BudgetReserveHint(MemoryBudget *budget, Size bytes, const char *what,
+							  const char *hint);
+
 extern void BudgetRelease(MemoryBudget *budget, Size bytes);
 
 /* Reserve and allocate with MCXT_ALLOC_HUGE in the current context. */

@@ -20,7 +20,8 @@ typedef enum CrParameterType
 	CR_PARAMETER_CHOICE			/* one of some words; the value is the word's place */
 } CrParameterType;
 
-#define CR_CHOICES_MAX	4
+#define CR_CHOICES_MAX	6
+#define CR_SEARCH_MAX	6
 
 typedef struct CrParameter
 {
@@ -34,6 +35,12 @@ typedef struct CrParameter
 	const char *choices[CR_CHOICES_MAX + 1];	/* of a choice, and NULL behind the last */
 	size_t		offset;			/* of the double in the algorithm's parameter struct */
 	const char *meaning;		/* one line, for hints and documentation */
+
+	/* What commrec.tune() tries unless told; nothing of the three: the model's own value alone. */
+	double		search[CR_SEARCH_MAX];	/* these values; the rest is 0 */
+	double		search_low;		/* or a range, logarithmic if this is above 0 */
+	double		search_high;
+	double		search_spread;	/* or down to 1/so much of the default from the data, and up to so much */
 } CrParameter;
 
 /* How half steps are solved, the value of "solver". */

@@ -6,3 +6,4 @@
  */
 CR_ALGORITHM(ials)
 CR_ALGORITHM(als)
+CR_ALGORITHM(popular)

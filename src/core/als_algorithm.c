@@ -11,16 +11,18 @@ static const CrParameter als_parameters[] = {
 	{
 		.name = "factors", .type = CR_PARAMETER_INTEGER, .low = 1,
 		.high = CR_FACTORS_MAX - CR_EXPLICIT_DIMS, .preset = 64, .offset = CR_COMMON(factors),
+		.search = {8, 16, 32, 64},
 		.meaning = "number of dimensions of an embedding, beside the biases"
 	},
 	{
 		.name = "epochs", .type = CR_PARAMETER_INTEGER, .low = 1, .high = 1000,
-		.preset = 16, .offset = CR_COMMON(epochs),
+		.preset = 16, .offset = CR_COMMON(epochs), .search = {8, 16},
 		.meaning = "number of passes over all users and all items"
 	},
 	{
 		.name = "regularization", .type = CR_PARAMETER_NUMBER, .low = 0, .high = 1e6,
 		.low_excluded = 1, .preset = 0.1, .offset = CR_COMMON(regularization),
+		.search_low = 0.02, .search_high = 0.5,
 		.meaning = "strength of the penalty on large embeddings and biases"
 	},
 	{

@@ -13,22 +13,24 @@
 static const CrParameter ials_parameters[] = {
 	{
 		.name = "factors", .type = CR_PARAMETER_INTEGER, .low = 1, .high = CR_FACTORS_MAX,
-		.preset = 64, .offset = CR_COMMON(factors),
+		.preset = 64, .offset = CR_COMMON(factors), .search = {32, 64, 128, 256},
 		.meaning = "number of dimensions of an embedding"
 	},
 	{
 		.name = "epochs", .type = CR_PARAMETER_INTEGER, .low = 1, .high = 1000,
-		.preset = 16, .offset = CR_COMMON(epochs),
+		.preset = 16, .offset = CR_COMMON(epochs), .search = {8, 16},
 		.meaning = "number of passes over all users and all items"
 	},
 	{
 		.name = "unobserved_weight", .type = CR_PARAMETER_NUMBER, .low = 0, .high = 1e6,
 		.low_excluded = 1, .from_data = 1, .preset = NAN, .offset = CR_COMMON(unobserved_weight),
+		.search_spread = 4,
 		.meaning = "weight of every pair of user and item, observed or not, towards 0"
 	},
 	{
 		.name = "regularization", .type = CR_PARAMETER_NUMBER, .low = 0, .high = 1e6,
 		.low_excluded = 1, .from_data = 1, .preset = NAN, .offset = CR_COMMON(regularization),
+		.search_low = 0.002, .search_high = 0.05,
 		.meaning = "strength of the penalty on large embeddings"
 	},
 	{

@@ -64,7 +64,7 @@ typedef struct CrTrained
 	int32_t		learned;		/* the first of them say what an entity is like, the rest are biases
 								 * and constants */
 	int32_t		stride;			/* floats from one row to the next */
-	const float *user_factors;
+	const float *user_factors;	/* a row of zeros: nothing was learned of the user, for lack of pairs */
 	const float *item_factors;
 
 	/* Of CR_SCORER_LISTS: score of j = sum over the user's items i of c_ui W_ij. */
@@ -81,13 +81,13 @@ typedef struct CrTrainer
 
 	CrStatus	(*work) (const CrTrainerRun *run, int32_t epoch, int64_t step, int64_t unit);
 
-	/* Asked by one participant behind the last step of an epoch; NULL, or NaN: there is none. */
+	/* Asked by one participant behind the last step of an epoch; NULL: there is none.  Not finite: diverged. */
 	double		(*loss) (const CrTrainerRun *run, int32_t epoch);
 
 	/* Where the result lies, once all epochs are done. */
 	void		(*result) (const CrTrainerRun *run, CrTrained *trained);
 
-	/* 55000 when the shape's plan is not affordable: how to make it so, for the hint; or NULL */
+	/* Where the plan does not fit the memory: a sentence, for the hint, on what to do; or NULL. */
 	const char *cheaper;
 } CrTrainer;
 

@@ -13,6 +13,7 @@
 
 #include "train/blend_internal.h"
 #include "train/events_internal.h"
+#include "train/trainer.h"
 
 #define PRIOR_WEIGHT		1.0
 #define PRIOR_HALF_LIFE		30.0	/* days */
@@ -159,7 +160,7 @@ beats_popularity(const BlendGrid *grid, int h, int w)
 
 /* Write the best cell of a scored grid into the choice; false if no cell foresaw anything. */
 static bool
-choose(const BlendGrid *grid, WeightRange range, BlendChoice *choice)
+choose(const BlendGrid *grid, WeightRange range, bool has_model, BlendChoice *choice)
 {
 	double		popular = grid->popular[best_popular(grid)];
 	bool		is_free = range.last - range.first > 1;
@@ -171,6 +172,12 @@ choose(const BlendGrid *grid, WeightRange range, BlendChoice *choice)
 	choice->users = grid->users;
 	choice->ndcg_model = grid->ndcg[0][0];
 	choice->ndcg_popular = popular;
+	if (!has_model)
+	{
+		choice->popularity_half_life = grid->half_life[best_popular(grid)];
+		choice->ndcg_blend = choice->ndcg_model = popular;
+		return popular > 0;
+	}
 	if (best_ndcg(grid, range) <= 0)
 		return false;
 
@@ -222,7 +229,7 @@ validate(const EventLog *log, const Recipe *recipe, BlendMemory *memory,
 	range = add_weights(&grid, given->popularity_weight);
 	grid.is_foresight = BlendHasTime(&split.all);
 	if (BlendGridScore(&split, progress, &grid))
-		choice->validated = choose(&grid, range, choice);
+		choice->validated = choose(&grid, range, TrainerIsNeeded(recipe->algorithm), choice);
 	else
 		choice->users = grid.users;
 	TouchedFree(split.touched, memory->budget);

@@ -19,9 +19,9 @@
 #ifndef COMMREC_BLEND_H
 #define COMMREC_BLEND_H
 
-#include "train/engine.h"
 #include "train/events.h"
 #include "train/interactions.h"
+#include "train/progress.h"
 #include "train/recipe.h"
 
 #define BLEND_PAIRS_MAX		500000

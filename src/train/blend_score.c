@@ -16,6 +16,7 @@
 #include "core/metrics.h"
 #include "train/blend_internal.h"
 #include "train/events_internal.h"
+#include "train/trainer.h"
 
 #define BLOCK_ITEMS		64
 #define BATCH_USERS		64			/* scored by one matrix product */
@@ -47,8 +48,9 @@ typedef struct BlendScorer
 	BlockedRow	popularity[BLEND_HALF_LIVES_MAX];
 	BlockedRow	model;			/* scores of the user at hand; -infinity for what was seen */
 	BlockedRow	none;			/* 0; -infinity for what was seen */
-	EngineResult result;
-	int32		factors;
+	Trainer    *trainer;		/* NULL: popularity alone is scored */
+	TrainerResult result;
+	double	   *sums;			/* of one user by lists; NULL: by factors */
 	float	   *batch;			/* factors of BATCH_USERS users */
 	float	   *scores;			/* batch_users x items, in the engine's order of items */
 	int32		batch_users;
@@ -204,7 +206,7 @@ choose_users(BlendScorer *scorer)
 
 /* The positive pairs as CSR over all users and items, before they are renumbered. */
 static bool
-fill_positive(const BlendScorer *scorer, const PositiveFilter *filter, EngineArrays *full)
+fill_positive(const BlendScorer *scorer, const PositiveFilter *filter, PairArrays *full)
 {
 	const Touched *touched = scorer->split->touched;
 
@@ -216,7 +218,7 @@ fill_positive(const BlendScorer *scorer, const PositiveFilter *filter, EngineArr
 
 /* Copy the rows of users that have any pair; item numbers keep their order. */
 static void
-fill_engine(BlendScorer *scorer, const EngineArrays *full, EngineArrays *arrays)
+fill_engine(BlendScorer *scorer, const PairArrays *full, PairArrays *arrays)
 {
 	int32		users = scorer->split->touched->users;
 	int32		row = 0;
@@ -251,19 +253,25 @@ count_kept_users(const Touched *touched)
 	return count;
 }
 
-/* A smaller model than the real one, with the defaults that the sample's shape gives. */
+/*
+ * A smaller model than the real one, with the defaults that the sample's shape
+ * gives.  ALS has learned most of what it will after few epochs; others have not.
+ */
 static void
-set_engine_params(const BlendScorer *scorer, EngineParams *params)
+set_trainer_params(const BlendScorer *scorer, CrHyperparameters *used, TrainerParams *params)
 {
 	const Touched *touched = scorer->split->touched;
-	CrHyperparameters used = *scorer->split->recipe->given;
+	const CrAlgorithm *algorithm = scorer->split->recipe->algorithm;
 	int64		users = count_kept_users(touched);
 
-	cr_defaults_from_shape(scorer->split->recipe->algorithm, &used, users, scorer->items,
-						   touched->positive);
-	used.factors = Min(used.factors, BLEND_FACTORS_MAX);
-	used.epochs = Min(used.epochs, BLEND_EPOCHS_MAX);
-	EngineParamsInit(&used, params);
+	*used = *scorer->split->recipe->given;
+	cr_defaults_from_shape(algorithm, used, users, scorer->items, touched->positive);
+	used->factors = Min(used->factors, BLEND_FACTORS_MAX);
+	if (algorithm->trainer == NULL)
+		used->epochs = Min(used->epochs, BLEND_EPOCHS_MAX);
+	memset(params, 0, sizeof(TrainerParams));
+	params->algorithm = algorithm;
+	params->used = used;
 	params->users = users;
 	params->items = scorer->items;
 	params->pairs = touched->positive;
@@ -271,24 +279,21 @@ set_engine_params(const BlendScorer *scorer, EngineParams *params)
 	params->phase = "validating";
 }
 
-static Engine *
+static void
 train_model(BlendScorer *scorer, const PositiveFilter *filter, Progress *progress)
 {
 	MemoryBudget *budget = scorer->split->memory->budget;
-	EngineParams params;
-	EngineArrays full;
-	EngineArrays arrays;
-	Engine	   *engine;
+	CrHyperparameters used;
+	TrainerParams params;
+	PairArrays	full;
+	PairArrays	arrays;
 
-	set_engine_params(scorer, &params);
+	set_trainer_params(scorer, &used, &params);
 	params.workers = Max(scorer->split->recipe->workers, 0);
 	params.is_weighted = !fill_positive(scorer, filter, &full);
-	engine = EngineCreate(&params, budget, &arrays);
+	scorer->trainer = TrainerCreate(&params, budget, &arrays);
 	fill_engine(scorer, &full, &arrays);
-	EnginePrepare(engine);
-	EngineRun(engine, progress, &scorer->result);
-	scorer->factors = params.ials.factors;
-	return engine;
+	TrainerRun(scorer->trainer, progress, &scorer->result);
 }
 
 static void
@@ -407,28 +412,61 @@ score_user(BlendScorer *scorer, int32 user, const float *scores)
 	mark_user(scorer, user, false);
 }
 
-/* Scores of the users [from, from + count) of the list for the whole catalogue. */
+/* By lists, one user after the other. */
 static void
-score_batch(BlendScorer *scorer, int32 from, int32 count)
+score_by_lists(BlendScorer *scorer, int32 from, int32 count)
 {
-	Size		stride = (Size) scorer->result.stride;
+	const CrCsr *users = &scorer->result.users;
+
+	for (int32 i = 0; i < count; i++)
+	{
+		int64		row = scorer->engine_user[scorer->user[from + i]];
+		int64		first = users->start[row];
+		float	   *scores = scorer->scores + (Size) i * (Size) scorer->items;
+
+		TrainerListSums(&scorer->result.trained.lists, users->column + first,
+						users->weight == NULL ? NULL : users->weight + first,
+						users->start[row + 1] - first, scorer->sums);
+		for (int32 item = 0; item < scorer->items; item++)
+			scores[item] = (float) scorer->sums[item];
+	}
+}
+
+/* By inner products of factors, all users at once. */
+static void
+score_by_factors(BlendScorer *scorer, int32 from, int32 count)
+{
+	const CrTrained *trained = &scorer->result.trained;
+	Size		stride = (Size) trained->stride;
 
 	for (int32 i = 0; i < count; i++)
 	{
 		int32		row = scorer->engine_user[scorer->user[from + i]];
 
-		memcpy(scorer->batch + i * stride, scorer->result.user_factors + row * stride,
+		memcpy(scorer->batch + i * stride, trained->user_factors + row * stride,
 			   stride * sizeof(float));
 	}
 	for (int32 first = 0; first < scorer->items; first += TILE_ITEMS)
 	{
 		int32		items = Min(TILE_ITEMS, scorer->items - first);
 
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, items, scorer->factors, 1.0f,
-					scorer->batch, (int) stride, scorer->result.item_factors + first * stride,
+		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, items, trained->factors, 1.0f,
+					scorer->batch, (int) stride, trained->item_factors + first * stride,
 					(int) stride, 0.0f, scorer->scores + first, scorer->items);
 		CHECK_FOR_INTERRUPTS();
 	}
+}
+
+/* Scores of the users [from, from + count) of the list for the whole catalogue. */
+static void
+score_batch(BlendScorer *scorer, int32 from, int32 count)
+{
+	if (scorer->trainer == NULL)
+		memset(scorer->scores, 0, (Size) count * (Size) scorer->items * sizeof(float));
+	else if (scorer->sums != NULL)
+		score_by_lists(scorer, from, count);
+	else
+		score_by_factors(scorer, from, count);
 }
 
 static void
@@ -470,9 +508,10 @@ static void
 scorer_prepare(BlendScorer *scorer)
 {
 	scorer->batch_users = Max(1, Min(BATCH_USERS, BATCH_FLOATS / scorer->items));
-	scorer->batch = (float *) scorer_alloc(scorer,
-										   (int64) scorer->batch_users * scorer->result.stride,
-										   sizeof(float));
+	scorer->batch = (float *) scorer_alloc(scorer, (int64) scorer->batch_users *
+										   scorer->result.trained.stride, sizeof(float));
+	if (scorer->split->recipe->algorithm->scorer == CR_SCORER_LISTS)
+		scorer->sums = (double *) scorer_alloc(scorer, scorer->items, sizeof(double));
 	scorer->scores = (float *) scorer_alloc(scorer, (int64) scorer->batch_users * scorer->items,
 											sizeof(float));
 	scorer->is_relevant = (uint8 *) scorer_alloc(scorer, scorer->items, 1);
@@ -489,7 +528,6 @@ BlendGridScore(const BlendSplit *split, Progress *progress, BlendGrid *grid)
 	PositiveFilter filter = {given->alpha, (int32) given->min_item_users,
 	(int32) given->min_user_items};
 	BlendScorer scorer;
-	Engine	   *engine;
 	double	   *popularity;
 
 	memset(&scorer, 0, sizeof(scorer));
@@ -503,10 +541,12 @@ BlendGridScore(const BlendSplit *split, Progress *progress, BlendGrid *grid)
 		return false;
 
 	popularity_make(&scorer, popularity);
-	engine = train_model(&scorer, &filter, progress);
+	if (TrainerIsNeeded(split->recipe->algorithm))
+		train_model(&scorer, &filter, progress);
 	scorer_prepare(&scorer);
 	score_users(&scorer, progress);
-	EngineDestroy(engine, split->memory->budget);
+	if (scorer.trainer != NULL)
+		TrainerDestroy(scorer.trainer, split->memory->budget);
 	grid_finish(grid);
 	return true;
 }

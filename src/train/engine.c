@@ -102,7 +102,7 @@ fill_shared(EngineShared *shared, const EngineParams *params, const EngineLayout
 }
 
 Engine *
-EngineCreate(const EngineParams *params, MemoryBudget *budget, EngineArrays *arrays)
+EngineCreate(const EngineParams *params, MemoryBudget *budget, PairArrays *arrays)
 {
 	Engine	   *engine = (Engine *) palloc0(sizeof(Engine));
 	EngineLayout layout;
@@ -176,10 +176,14 @@ sum_squared_ratings(EngineView *view)
 void
 EnginePrepare(Engine *engine)
 {
-	EngineTranspose(&engine->view);
-	EngineFindHeavy(&engine->view);
+	EngineView *view = &engine->view;
+	EngineSide *items = &view->side[SIDE_ITEMS];
+	PairArrays	transposed = {items->start, items->column, items->weight};
+
+	view->shared->weight_sum = PairsTranspose(&view->side[SIDE_USERS].interactions, &transposed);
+	EngineFindHeavy(view);
 	if (engine->params.is_explicit)
-		sum_squared_ratings(&engine->view);
+		sum_squared_ratings(view);
 }
 
 /* Items: the constant for the users' biases, and the mean beside their own, rated or not. */

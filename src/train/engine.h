@@ -20,6 +20,7 @@
 #include "common/memory.h"
 #include "core/algorithm.h"
 #include "core/ials.h"
+#include "train/pairs.h"
 #include "train/progress.h"
 
 typedef struct Engine Engine;
@@ -43,14 +44,6 @@ typedef struct EngineParams
 	const char *phase;			/* for progress: "training" or "validating" */
 } EngineParams;
 
-/* The user-major CSR to be filled by the caller. */
-typedef struct EngineArrays
-{
-	int64	   *start;			/* users + 1 */
-	int32	   *column;			/* pairs */
-	float	   *weight;			/* pairs, or NULL unless is_weighted */
-} EngineArrays;
-
 typedef struct EngineResult
 {
 	int32		stride;			/* floats from one factor row to the next */
@@ -72,7 +65,7 @@ extern Size EngineBytes(const EngineParams *params);
 
 /* 54000 if the plan does not fit the budget, before anything is allocated. */
 extern Engine *EngineCreate(const EngineParams *params, MemoryBudget *budget,
-							EngineArrays *arrays);
+							PairArrays *arrays);
 
 /* Make the item-major copy of the interactions. */
 extern void EnginePrepare(Engine *engine);

@@ -197,11 +197,6 @@ extern const EngineHeavy *EngineHeavyOfPart(const EngineView *view, EngineSideNu
  */
 extern void EngineParticipate(EngineView *view, Progress *progress);
 
-/* engine_prepare.c */
-
-/* Fill the item-major arrays and weight_sum from the user-major ones. */
-extern void EngineTranspose(EngineView *view);
-
 /* engine_worker.c */
 
 /* Run the prepared engine in "segment" with workers; returns how many were launched. */

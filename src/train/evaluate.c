@@ -113,16 +113,6 @@ describe_split(EvaluateRun *run, SplitRule rule, const EventSplit *split)
 									100 * run->options->test_share);
 }
 
-void
-EvaluateRequireRanking(const char *algorithm, const char *what)
-{
-	if (cr_algorithm_find(algorithm)->is_explicit)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("%s cannot split events for algorithm \"%s\"", what, algorithm),
-				 errhint("Give a published version of the model held-out events as \"test\" of commrec.evaluate(), or compare commrec.inner_product() of embeddings with held-out ratings.")));
-}
-
 /* Split the events, train in memory, and set up who is ranked what. */
 static void
 evaluate_split(EvaluateRun *run)
@@ -138,7 +128,6 @@ evaluate_split(EvaluateRun *run)
 	EvaluateModel model;
 	EventLog   *log;
 
-	EvaluateRequireRanking(run->algorithm->name, "commrec.evaluate()");
 	ProgressPhase(&run->progress, "reading events", -1);
 	log = EventsRead(run->config, &events, &run->budget);
 	split_options.rule = EvaluateSplitRule(log, options->has_split_at ? "time" : options->split);

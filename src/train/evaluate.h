@@ -61,12 +61,6 @@ typedef struct EvaluateOptions
 	bool		allow_row_security;
 } EvaluateOptions;
 
-/*
- * 0A000 that names "what" if the algorithm learns ratings: splits are of
- * preferences, for models that rank; ratings are judged by how far off they are.
- */
-extern void EvaluateRequireRanking(const char *algorithm, const char *what);
-
 /* 22023 unless it is the name of a split, or NULL. */
 extern void EvaluateCheckSplit(const char *split);
 

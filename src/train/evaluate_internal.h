@@ -19,10 +19,10 @@
 #include "core/rng.h"
 #include "store/evaluation.h"
 #include "store/reader.h"
-#include "train/engine.h"
 #include "train/evaluate.h"
 #include "train/events.h"
 #include "train/interactions.h"
+#include "train/trainer.h"
 
 #define EVALUATE_NEVER		(-1)	/* position of an item that the catalogue does not have */
 
@@ -70,6 +70,7 @@ typedef struct EvaluateCatalogue
 	int32		factors;		/* the first of them */
 	int32		stride;
 	float	   *vector;			/* items rows */
+	CrCsr		lists;			/* of items that go with each item; no rows: there are none */
 	int32	   *popular;		/* positions, as unknown users are answered */
 	int32	   *by_users;		/* positions in descending order of "users", ties by id */
 	int32	   *recent;			/* positions by recent popularity, ties by id; NULL: there are no times */
@@ -84,6 +85,9 @@ typedef struct EvaluateUsers
 	int32		users;
 	float	   *vector;			/* users rows of the catalogue's stride */
 	uint8	   *has_vector;		/* 0: answered from popularity */
+	int64	   *liked_start;	/* where there are lists: users + 1 offsets */
+	int32	   *liked;			/* positions of what he is scored by; ascending */
+	float	   *liked_weight;	/* c_ui */
 	int64	   *seen_start;
 	int32	   *seen;			/* positions that are not recommended any more; ascending */
 	int64	   *test_start;
@@ -118,12 +122,12 @@ typedef struct EvaluateModel
 	Touched    *touched;
 	double	   *popularity;		/* decayed, by item number */
 	float	   *popularity_score;	/* weighted coordinate by item number; NULL without */
-	int32	   *row_of_user;	/* of the engine, by number; -1: not in the known events */
+	int32	   *row_of_user;	/* of the trainer, by number; -1: not in the known events */
 	int32	   *row_of_item;
 	int32		users;			/* rows */
 	int32		items;
-	Engine	   *engine;			/* NULL: nothing could be learned */
-	EngineResult result;
+	Trainer    *trainer;		/* NULL: nothing could be learned */
+	TrainerResult result;
 } EvaluateModel;
 
 /* What comparisons and searches go by: one of the metrics of hits at one k. */

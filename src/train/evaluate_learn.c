@@ -3,7 +3,7 @@
  *		A model trained in memory on the known events of a split, and its catalogue.
  *
  * Learning is what commrec.train() does, by the same functions: preferences,
- * defaults from the data, validation of the weight of popularity, engine.  Only
+ * defaults from the data, validation of the weight of popularity, trainer.  Only
  * users and items that the known events have take part, under numbers of their
  * own, so that nothing is known of what comes later, not even that there is
  * something.
@@ -15,10 +15,12 @@
 #include "utils/timestamp.h"
 
 #include "common/errors.h"
+#include "core/ials.h"
 #include "core/vector.h"
 #include "train/blend.h"
 #include "train/evaluate_internal.h"
 #include "train/events_internal.h"
+#include "train/ratings.h"
 
 /* An item's place in an order. */
 typedef struct Ordered
@@ -81,22 +83,21 @@ compute_popularity(const EventSplit *split, EvaluateMemory *memory, EvaluateMode
 		model->popularity_score[i] *= (float) model->used.popularity_weight;
 }
 
-/* The pairs under the engine's numbers; "start" has an offset for every number of a user. */
+/* The pairs under the trainer's numbers; "start" has an offset for every number of a user. */
 static void
-fill_engine(const EvaluateModel *model, const PositiveFilter *filter, int64 *start,
-			EngineArrays *arrays)
+renumber_pairs(const EvaluateModel *model, const int64 *start, PairArrays *arrays)
 {
 	const Touched *touched = model->touched;
+	int64		pairs = start[touched->users];
 
-	PositiveFill(touched, filter, start, arrays->column, arrays->weight);
 	for (int32 user = 0; user < touched->users; user++)
 	{
 		EVENTS_POLL(user);
 		if (model->row_of_user[user] >= 0)
 			arrays->start[model->row_of_user[user]] = start[user];
 	}
-	arrays->start[model->users] = start[touched->users];
-	for (int64 pair = 0; pair < touched->positive; pair++)
+	arrays->start[model->users] = pairs;
+	for (int64 pair = 0; pair < pairs; pair++)
 	{
 		EVENTS_POLL(pair);
 		arrays->column[pair] = model->row_of_item[arrays->column[pair]];
@@ -104,25 +105,25 @@ fill_engine(const EvaluateModel *model, const PositiveFilter *filter, int64 *sta
 }
 
 static void
-run_engine(const PositiveFilter *filter, int workers, EvaluateMemory *memory,
-		   Progress *progress, EvaluateModel *model)
+run_trainer(const PositiveFilter *filter, const Recipe *recipe, const Ratings *ratings,
+			EvaluateMemory *memory, Progress *progress, EvaluateModel *model)
 {
-	EngineParams params;
-	EngineArrays arrays;
-	int64	   *start;
+	TrainerParams params = {.algorithm = recipe->algorithm,.used = &model->used,
+		.users = model->users,.items = model->items,.workers = recipe->workers,
+	.phase = "evaluating"};
+	PairArrays	arrays;
+	int64	   *start = EvaluateAlloc(memory, (int64) model->touched->users + 1, sizeof(int64));
 
-	EngineParamsInit(&model->used, &params);
-	params.users = model->users;
-	params.items = model->items;
-	params.pairs = model->touched->positive;
-	params.is_weighted = !PositiveAreEqual(model->touched, filter);
-	params.workers = workers;
-	params.phase = "evaluating";
-	start = EvaluateAlloc(memory, (int64) model->touched->users + 1, sizeof(int64));
-	model->engine = EngineCreate(&params, memory->budget, &arrays);
-	fill_engine(model, filter, start, &arrays);
-	EnginePrepare(model->engine);
-	EngineRun(model->engine, progress, &model->result);
+	params.pairs = ratings != NULL ? ratings->start[ratings->users] : model->touched->positive;
+	params.is_weighted = ratings != NULL || !PositiveAreEqual(model->touched, filter);
+	params.mean_rating = ratings != NULL ? ratings->mean : 0;
+	model->trainer = TrainerCreate(&params, memory->budget, &arrays);
+	if (ratings != NULL)
+		RatingsFill(ratings, start, arrays.column, arrays.weight);
+	else
+		PositiveFill(model->touched, filter, start, arrays.column, arrays.weight);
+	renumber_pairs(model, start, &arrays);
+	TrainerRun(model->trainer, progress, &model->result);
 }
 
 void
@@ -133,6 +134,7 @@ EvaluateLearn(const EventSplit *split, const Recipe *recipe, EvaluateMemory *mem
 	TouchedOptions options = {given->half_life, EVENT_NO_TIME};
 	PositiveFilter filter = {given->alpha, (int32) given->min_item_users,
 	(int32) given->min_user_items};
+	Ratings    *ratings = NULL;
 
 	memset(model, 0, sizeof(EvaluateModel));
 	model->touched = TouchedBuild(&split->known, &options, memory->budget);
@@ -140,17 +142,22 @@ EvaluateLearn(const EventSplit *split, const Recipe *recipe, EvaluateMemory *mem
 	number_rows(memory, model);
 	choose_hyperparameters(split, recipe, memory, progress, model);
 	compute_popularity(split, memory, model);
-	if (model->users > 1 && model->items > 1 && model->touched->positive > 0)
-		run_engine(&filter, recipe->workers, memory, progress, model);
+	if (recipe->algorithm->is_explicit)
+		ratings = RatingsBuild(&split->known, &filter, memory->budget);
+	if (TrainerIsNeeded(recipe->algorithm) && model->users > 1 && model->items > 1 &&
+		(ratings != NULL ? ratings->start[ratings->users] : model->touched->positive) > 0)
+		run_trainer(&filter, recipe, ratings, memory, progress, model);
+	if (ratings != NULL)
+		RatingsFree(ratings, memory->budget);
 }
 
 void
 EvaluateForget(EvaluateModel *model, EvaluateMemory *memory)
 {
-	if (model->engine != NULL)
-		EngineDestroy(model->engine, memory->budget);
+	if (model->trainer != NULL)
+		TrainerDestroy(model->trainer, memory->budget);
 	TouchedFree(model->touched, memory->budget);
-	model->engine = NULL;
+	model->trainer = NULL;
 	model->touched = NULL;
 }
 
@@ -192,9 +199,11 @@ static void
 item_vector(const EvaluateModel *model, const EvaluateCatalogue *catalogue, int32 item,
 			float *vector)
 {
-	memcpy(vector, model->result.item_factors +
-		   (Size) model->row_of_item[item] * model->result.stride,
-		   (Size) catalogue->factors * sizeof(float));
+	const CrTrained *trained = &model->result.trained;
+
+	if (catalogue->factors > 0)
+		memcpy(vector, trained->item_factors + (Size) model->row_of_item[item] * trained->stride,
+			   (Size) catalogue->factors * sizeof(float));
 	if (model->popularity_score != NULL)
 		vector[catalogue->factors] = model->popularity_score[item];
 }
@@ -202,14 +211,20 @@ item_vector(const EvaluateModel *model, const EvaluateCatalogue *catalogue, int3
 static void
 set_dims(const EvaluateModel *model, EvaluateCatalogue *catalogue)
 {
-	if (model->engine == NULL)
+	if (model->trainer == NULL)
 		return;
-	catalogue->factors = (int32) model->used.factors;
+	catalogue->factors = model->result.trained.factors;
 	catalogue->dims = catalogue->factors + (model->popularity_score != NULL ? 1 : 0);
+	/* Lists are published with the popularity coordinate, weighted or not. */
+	if (model->result.trained.lists.rows > 0)
+		catalogue->dims = 1;
 	catalogue->stride = cr_factor_stride(catalogue->dims);
 }
 
-/* Item numbers by position: those of the known events, in descending order of norm. */
+/*
+ * Item numbers by position: those of the known events, in descending order of
+ * norm; of popularity, where there are lists.
+ */
 static int32 *
 order_items(const EvaluateModel *model, EvaluateMemory *memory, EvaluateCatalogue *catalogue)
 {
@@ -228,7 +243,9 @@ order_items(const EvaluateModel *model, EvaluateMemory *memory, EvaluateCatalogu
 			continue;
 		number[row] = item;
 		norm[row] = 0;
-		if (catalogue->dims > 0)
+		if (model->result.trained.lists.rows > 0)
+			norm[row] = (float) model->popularity[item];
+		else if (catalogue->dims > 0)
 		{
 			item_vector(model, catalogue, item, vector);
 			norm[row] = cr_norm_upper(vector, catalogue->dims);
@@ -254,6 +271,44 @@ fill_vectors(const EvaluateModel *model, const int32 *number, EvaluateMemory *me
 		item_vector(model, catalogue, number[at],
 					catalogue->vector + (Size) at * (Size) catalogue->stride);
 	}
+}
+
+/* The lists by position, and their columns, in whatever order. */
+static void
+fill_lists(const EvaluateModel *model, const int32 *number, EvaluateMemory *memory,
+		   EvaluateCatalogue *catalogue)
+{
+	const CrCsr *lists = &model->result.trained.lists;
+	int64		entries = lists->rows > 0 ? lists->start[lists->rows] : 0;
+	int32	   *position;
+	int64	   *start;
+	int32	   *column;
+	float	   *weight;
+
+	if (lists->rows == 0)
+		return;
+	position = EvaluateAlloc(memory, lists->rows, sizeof(int32));
+	start = EvaluateAlloc(memory, lists->rows + 1, sizeof(int64));
+	column = EvaluateAlloc(memory, entries, sizeof(int32));
+	weight = EvaluateAlloc(memory, entries, sizeof(float));
+	for (int32 at = 0; at < catalogue->items; at++)
+		position[model->row_of_item[number[at]]] = at;
+	start[0] = 0;
+	for (int32 at = 0; at < catalogue->items; at++)
+	{
+		int64		from = lists->start[model->row_of_item[number[at]]];
+		int64		to = lists->start[model->row_of_item[number[at]] + 1];
+
+		CHECK_FOR_INTERRUPTS();
+		start[at + 1] = start[at] + to - from;
+		for (int64 e = from; e < to; e++)
+			column[start[at] + e - from] = position[lists->column[e]];
+		memcpy(weight + start[at], lists->weight + from, (Size) (to - from) * sizeof(float));
+	}
+	catalogue->lists.rows = catalogue->lists.columns = catalogue->items;
+	catalogue->lists.start = start;
+	catalogue->lists.column = column;
+	catalogue->lists.weight = weight;
 }
 
 /* Days from the first event of each item to when the test begins. */
@@ -351,15 +406,84 @@ static void
 fill_user_vector(const EvaluateModel *model, const EvaluateCatalogue *catalogue, int32 row,
 				 float *vector, uint8 *has_vector)
 {
+	const CrTrained *trained = &model->result.trained;
+
 	*has_vector = 0;
 	if (catalogue->dims == 0 || row < 0)
 		return;
-	memcpy(vector, model->result.user_factors + (Size) row * model->result.stride,
-		   (Size) catalogue->factors * sizeof(float));
+	if (catalogue->lists.rows > 0)
+		*has_vector = model->result.users.start[row + 1] > model->result.users.start[row];
+	else
+		memcpy(vector, trained->user_factors + (Size) row * trained->stride,
+			   (Size) catalogue->factors * sizeof(float));
 	for (int32 i = 0; i < catalogue->factors; i++)
 		*has_vector |= vector[i] != 0;
 	if (catalogue->dims > catalogue->factors)
 		vector[catalogue->factors] = 1;
+}
+
+/* One of the items that a user is scored by. */
+typedef struct Liked
+{
+	int32		position;
+	float		weight;
+} Liked;
+
+static int
+compare_liked(const void *left, const void *right)
+{
+	int32		a = ((const Liked *) left)->position;
+	int32		b = ((const Liked *) right)->position;
+
+	return a < b ? -1 : a > b;
+}
+
+/* What the test users are scored by, ascending by position. */
+static void
+fill_liked(const EventSplit *split, const EvaluateModel *model, const int32 *number,
+		   const int32 *position, EvaluateMemory *memory, EvaluateUsers *users)
+{
+	const CrCsr *pairs = &model->result.users;
+	int32	   *number_of_row = EvaluateAlloc(memory, pairs->columns, sizeof(int32));
+	int64		total = 0;
+	int64		widest = 0;
+	Liked	   *row;
+
+	for (int32 at = 0; at < pairs->columns; at++)
+		number_of_row[model->row_of_item[number[at]]] = number[at];
+	users->liked_start = EvaluateAlloc(memory, (int64) split->users + 1, sizeof(int64));
+	for (int32 i = 0; i < split->users; i++)
+	{
+		int32		user = model->row_of_user[split->user[i]];
+		int64		count = user < 0 ? 0 : pairs->start[user + 1] - pairs->start[user];
+
+		users->liked_start[i] = total;
+		total += count;
+		widest = Max(widest, count);
+	}
+	users->liked_start[split->users] = total;
+	users->liked = EvaluateAlloc(memory, total, sizeof(int32));
+	users->liked_weight = EvaluateAlloc(memory, total, sizeof(float));
+	row = EvaluateAlloc(memory, widest, sizeof(Liked));
+	for (int32 i = 0; i < split->users; i++)
+	{
+		int64		to = users->liked_start[i];
+		int64		count = users->liked_start[i + 1] - to;
+		int64		from = count == 0 ? 0 : pairs->start[model->row_of_user[split->user[i]]];
+
+		CHECK_FOR_INTERRUPTS();
+		for (int64 j = 0; j < count; j++)
+		{
+			row[j].position = position[number_of_row[pairs->column[from + j]]];
+			row[j].weight = pairs->weight == NULL ? 1.0f : pairs->weight[from + j];
+		}
+		qsort(row, (size_t) count, sizeof(Liked), compare_liked);
+		for (int64 j = 0; j < count; j++)
+		{
+			users->liked[to + j] = row[j].position;
+			users->liked_weight[to + j] = row[j].weight;
+		}
+	}
 }
 
 static void
@@ -399,6 +523,7 @@ EvaluateModelCase(const EventSplit *split, const EvaluateModel *model, EvaluateM
 	set_dims(model, catalogue);
 	number = order_items(model, memory, catalogue);
 	fill_vectors(model, number, memory, catalogue);
+	fill_lists(model, number, memory, catalogue);
 	fill_orders(split, model, number, memory, catalogue);
 
 	position = EvaluateAlloc(memory, model->touched->items, sizeof(int32));
@@ -407,6 +532,8 @@ EvaluateModelCase(const EventSplit *split, const EvaluateModel *model, EvaluateM
 	for (int32 at = 0; at < catalogue->items; at++)
 		position[number[at]] = at;
 	alloc_users(split, model, catalogue, memory, users);
+	if (catalogue->lists.rows > 0)
+		fill_liked(split, model, number, position, memory, users);
 	for (int32 i = 0; i < split->users; i++)
 	{
 		EVENTS_POLL(i);

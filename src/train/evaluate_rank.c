@@ -44,6 +44,7 @@ typedef struct Ranker
 	float	   *vectors;		/* BATCH_USERS rows */
 	float	   *scores;			/* BATCH_USERS x items, or fewer rows */
 	int32		batch_users;
+	double	   *sums;			/* of one user, where the model is lists */
 } Ranker;
 
 static void
@@ -263,6 +264,19 @@ list_from_order(const EvaluateCatalogue *catalogue, const EvaluateUsers *users, 
 	lists->count[user] = count;
 }
 
+/* Scores of the whole catalogue for one user of a model of lists. */
+static void
+score_by_lists(const EvaluateCatalogue *catalogue, const EvaluateUsers *users, int32 user,
+			   double *sums, float *scores)
+{
+	int64		from = users->liked_start[user];
+
+	TrainerListSums(&catalogue->lists, users->liked + from, users->liked_weight + from,
+					users->liked_start[user + 1] - from, sums);
+	for (int32 at = 0; at < catalogue->items; at++)
+		scores[at] = (float) (sums[at] + catalogue->vector[(Size) at * (Size) catalogue->stride]);
+}
+
 /* One candidate of the sampled protocol. */
 typedef struct Candidate
 {
@@ -284,10 +298,12 @@ compare_candidates(const void *left, const void *right)
 /* By the model where it knows the user, else by place in an order. */
 static double
 candidate_score(const EvaluateCatalogue *catalogue, const EvaluateUsers *users, int32 user,
-				const int32 *place, int32 position)
+				const int32 *place, const float *scores, int32 position)
 {
 	if (place != NULL)
 		return -(double) place[position];
+	if (scores != NULL)
+		return scores[position];
 	return cr_dot(users->vector + (Size) user * (Size) catalogue->stride,
 				  catalogue->vector + (Size) position * (Size) catalogue->stride,
 				  catalogue->dims);
@@ -315,10 +331,13 @@ auc_of_candidates(const EvaluateUsers *users, int32 user, const Candidate *candi
 	return (float) cr_auc_value(&auc);
 }
 
-/* Rank the user's test items among his negatives.  place: NULL for the model. */
+/*
+ * Rank the user's test items among his negatives.  place: NULL for the model;
+ * scores: of the catalogue, NULL where they are inner products.
+ */
 static void
 rank_candidates(const EvaluateCatalogue *catalogue, const EvaluateUsers *users, int32 user,
-				const int32 *place, EvaluateLists *lists)
+				const int32 *place, const float *scores, EvaluateLists *lists)
 {
 	int64		negatives = users->negative_start[user + 1] - users->negative_start[user];
 	int64		count = test_count(users, user) + negatives;
@@ -330,7 +349,7 @@ rank_candidates(const EvaluateCatalogue *catalogue, const EvaluateUsers *users, 
 		candidates[i].position = i < negatives ?
 			users->negative[users->negative_start[user] + i] :
 			users->test[users->test_start[user] + i - negatives];
-		candidates[i].score = candidate_score(catalogue, users, user, place,
+		candidates[i].score = candidate_score(catalogue, users, user, place, scores,
 											  candidates[i].position);
 	}
 	qsort(candidates, (size_t) count, sizeof(Candidate), compare_candidates);
@@ -348,7 +367,7 @@ order_user(const EvaluateCatalogue *catalogue, const EvaluateUsers *users, int32
 	CHECK_FOR_INTERRUPTS();
 	if (users->negative_start != NULL)
 	{
-		rank_candidates(catalogue, users, user, place, lists);
+		rank_candidates(catalogue, users, user, place, NULL, lists);
 		return;
 	}
 	list_from_order(catalogue, users, user, order, lists);
@@ -464,6 +483,55 @@ rank_known(Ranker *ranker)
 	rank_block(ranker);
 }
 
+/* The best of one user by their scores, what was seen being -infinity. */
+static void
+list_from_scores(Ranker *ranker, int32 user, const float *scores)
+{
+	EvaluateLists *lists = ranker->lists;
+	int32	   *list = lists->position + (Size) user * (Size) lists->k;
+	CrTopK		top;
+
+	cr_topk_init(&top, ranker->entries, lists->k);
+	for (int32 at = 0; at < ranker->catalogue->items; at++)
+	{
+		if (scores[at] != -INFINITY)
+			cr_topk_offer(&top, scores[at], at);
+	}
+	cr_topk_sort(&top);
+	lists->count[user] = top.count;
+	for (int32 i = 0; i < top.count; i++)
+		list[i] = top.entries[i].item_no;
+	lists->auc[user] = auc_of_scores(ranker, user, scores);
+}
+
+/* A model of lists: users one by one. */
+static void
+rank_by_lists(Ranker *ranker)
+{
+	const EvaluateCatalogue *catalogue = ranker->catalogue;
+	const EvaluateUsers *users = ranker->users;
+
+	ranker->simd = CommrecSimd();
+	ranker->sums = EvaluateAlloc(ranker->memory, catalogue->items, sizeof(double));
+	ranker->scores = EvaluateAlloc(ranker->memory, catalogue->items, sizeof(float));
+	ranker->entries = EvaluateAlloc(ranker->memory, ranker->lists->k, sizeof(CrScored));
+	for (int32 user = 0; user < users->users; user++)
+	{
+		if (!users->has_vector[user])
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		score_by_lists(catalogue, users, user, ranker->sums, ranker->scores);
+		if (users->negative_start != NULL)
+		{
+			rank_candidates(catalogue, users, user, NULL, ranker->scores, ranker->lists);
+			continue;
+		}
+		for (int64 i = users->seen_start[user]; i < users->seen_start[user + 1]; i++)
+			ranker->scores[users->seen[i]] = -INFINITY;
+		list_from_scores(ranker, user, ranker->scores);
+	}
+}
+
 void
 EvaluateRankModel(const EvaluateCatalogue *catalogue, const EvaluateUsers *users,
 				  bool with_auc, EvaluateMemory *memory, EvaluateLists *lists)
@@ -477,8 +545,13 @@ EvaluateRankModel(const EvaluateCatalogue *catalogue, const EvaluateUsers *users
 	{
 		if (!users->has_vector[user])
 			order_user(catalogue, users, user, catalogue->popular, place, lists);
-		else if (users->negative_start != NULL)
-			rank_candidates(catalogue, users, user, NULL, lists);
+		else if (users->negative_start != NULL && catalogue->lists.rows == 0)
+			rank_candidates(catalogue, users, user, NULL, NULL, lists);
+	}
+	if (catalogue->lists.rows > 0)
+	{
+		rank_by_lists(&ranker);
+		return;
 	}
 	if (users->negative_start != NULL || catalogue->dims == 0)
 		return;

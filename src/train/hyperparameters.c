@@ -65,9 +65,8 @@ ShowChoices(const CrParameter *parameter)
 	return shown.data;
 }
 
-/* What the parameter must be: "an integer between 1 and 512". */
-static char *
-ShowRange(const CrParameter *parameter)
+char *
+HyperparameterShowRange(const CrParameter *parameter)
 {
 	const char *type = parameter->type == CR_PARAMETER_INTEGER ? "an integer" : "a number";
 	char	   *low = ShowNumber(parameter->low);
@@ -92,7 +91,7 @@ ShowAllowed(const CrAlgorithm *algorithm)
 	initStringInfo(&allowed);
 	for (int i = 0; i < algorithm->parameter_count; i++)
 		appendStringInfo(&allowed, "%s%s (%s)", i > 0 ? ", " : "",
-						 algorithm->parameters[i].name, ShowRange(&algorithm->parameters[i]));
+						 algorithm->parameters[i].name, HyperparameterShowRange(&algorithm->parameters[i]));
 	return allowed.data;
 }
 
@@ -124,7 +123,7 @@ ReportWrongValue(const CrParameter *parameter, JsonbValue *value)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("hyperparameter \"%s\" must be %s, not %s", parameter->name,
-					ShowRange(parameter), ShowValue(value)),
+					HyperparameterShowRange(parameter), ShowValue(value)),
 			 errdetail("\"%s\": %s.", parameter->name, parameter->meaning),
 			 errhint("Leave it out, or give null, for the default.")));
 }
@@ -135,7 +134,7 @@ ReportWrongType(const CrAlgorithm *algorithm, const CrParameter *parameter, Json
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("hyperparameter \"%s\" must be %s, not %s", parameter->name,
-					ShowRange(parameter), ShowValue(value)),
+					HyperparameterShowRange(parameter), ShowValue(value)),
 			 errhint("Hyperparameters of algorithm \"%s\" are: %s.", algorithm->name,
 					 ShowAllowed(algorithm))));
 }

@@ -104,7 +104,7 @@ RunEngine(PackedRun *run)
 {
 	const Touched *touched = &run->interactions.touched;
 	EngineParams params;
-	EngineArrays arrays;
+	PairArrays arrays;
 	Engine	   *engine;
 
 	EngineParamsInit(&run->used, &params);

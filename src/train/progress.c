@@ -102,9 +102,9 @@ ProgressEpoch(Progress *progress, int epoch, int epochs, const char *side, doubl
 	seconds = seconds_left(progress, done);
 	if (seconds >= 0)
 		snprintf(left, sizeof(left), ", %.0f s left", seconds);
-	snprintf(text, sizeof(text), "commrec: training %s, %s%sepoch %d/%d, %s, %d %%%s", progress->model,
-			 is_main ? "" : progress->phase, is_main ? "" : ", ", epoch, epochs, side,
-			 (int) floor(100.0 * done), left);
+	snprintf(text, sizeof(text), "commrec: training %s, %s%sepoch %d/%d, %s%s%d %%%s", progress->model,
+			 is_main ? "" : progress->phase, is_main ? "" : ", ", epoch, epochs,
+			 side == NULL ? "" : side, side == NULL ? "" : ", ", (int) floor(100.0 * done), left);
 	pgstat_report_activity(STATE_RUNNING, text);
 }
 
@@ -123,8 +123,9 @@ ProgressEpochDone(Progress *progress, int epoch, int epochs, double loss, double
 		bar[i] = i < (int) (done * BAR_WIDTH + 0.5) ? '#' : '.';
 	bar[BAR_WIDTH] = '\0';
 	ereport(INFO,
-			(errmsg_internal("epoch %*d/%s [%s] %3d %%  loss %.6g  %.2f s  %.0f s left",
-							 width, epoch, total, bar, (int) floor(100.0 * done), loss, seconds,
+			(errmsg_internal("epoch %*d/%s [%s] %3d %%  %s%.2f s  %.0f s left",
+							 width, epoch, total, bar, (int) floor(100.0 * done),
+							 isnan(loss) ? "" : psprintf("loss %.6g  ", loss), seconds,
 							 Max(seconds_left(progress, done), 0.0))));
 }
 

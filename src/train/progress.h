@@ -4,7 +4,7 @@
  *
  * The text of leader and workers is
  *	commrec: training <model>, <phase>[ <count>]
- *	commrec: training <model>[, <phase>], epoch e/n, users|items, p %[, s s left]
+ *	commrec: training <model>[, <phase>], epoch e/n[, users|items], p %[, s s left]
  * (in the epochs of the main training the phase is left out), and commrec.progress reads it from there, for the backends that hold a
  * training lock.
  */
@@ -37,10 +37,13 @@ extern void ProgressBegin(Progress *progress, const char *model, bool verbose);
  */
 extern void ProgressPhase(Progress *progress, const char *phase, int64 count);
 
-/* A half step: epoch from 1; done is the fraction of all epochs, 0 .. 1. */
+/*
+ * A part of an epoch, from 1: a half step, or NULL; done is the fraction of all
+ * epochs, 0 .. 1.
+ */
 extern void ProgressEpoch(Progress *progress, int epoch, int epochs, const char *side, double done);
 
-/* After an epoch: one verbose line with bar, percentage, loss and time left. */
+/* After an epoch: one verbose line with bar, percentage, loss (NaN: none) and time left. */
 extern void ProgressEpochDone(Progress *progress, int epoch, int epochs, double loss,
 							  double seconds);
 

@@ -138,8 +138,9 @@ RatingsBuild(const EventLog *log, const PositiveFilter *filter, MemoryBudget *bu
 				 errhint("Name the ratings' column as value_column in commrec.create_model(), or use algorithm \"ials\".")));
 	ratings->users = EventsUsers(log);
 	ratings->start = BudgetAlloc(budget, ((Size) ratings->users + 1) * sizeof(int64), "ratings");
-	ratings->item = BudgetAlloc(budget, Max(log->count, 1) * sizeof(int32), "ratings");
-	ratings->value = BudgetAlloc(budget, Max(log->count, 1) * sizeof(float), "ratings");
+	ratings->room = Max(log->count, 1);
+	ratings->item = BudgetAlloc(budget, ratings->room * sizeof(int32), "ratings");
+	ratings->value = BudgetAlloc(budget, ratings->room * sizeof(float), "ratings");
 	item_users = BudgetAlloc(budget, items * sizeof(int32), "ratings");
 	memset(item_users, 0, items * sizeof(int32));
 
@@ -150,6 +151,15 @@ RatingsBuild(const EventLog *log, const PositiveFilter *filter, MemoryBudget *bu
 	ratings->mean = MeanRating(ratings);
 	BudgetFree(budget, item_users, items * sizeof(int32));
 	return ratings;
+}
+
+void
+RatingsFree(Ratings *ratings, MemoryBudget *budget)
+{
+	BudgetFree(budget, ratings->start, ((Size) ratings->users + 1) * sizeof(int64));
+	BudgetFree(budget, ratings->item, (Size) ratings->room * sizeof(int32));
+	BudgetFree(budget, ratings->value, (Size) ratings->room * sizeof(float));
+	pfree(ratings);
 }
 
 void

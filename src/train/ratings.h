@@ -19,6 +19,7 @@ typedef struct Ratings
 	int32	   *item;			/* ascending within a user */
 	float	   *value;
 	double		mean;			/* of all values; 0 without any */
+	int64		room;			/* of "item" and "value" */
 } Ratings;
 
 /*
@@ -28,6 +29,8 @@ typedef struct Ratings
  */
 extern Ratings *RatingsBuild(const EventLog *log, const PositiveFilter *filter,
 							 MemoryBudget *budget);
+
+extern void RatingsFree(Ratings *ratings, MemoryBudget *budget);
 
 /* Write them as CSR, values less their mean. */
 extern void RatingsFill(const Ratings *ratings, int64 *start, int32 *column, float *centred);

@@ -23,7 +23,6 @@
 #include "store/publish.h"
 #include "train/blend.h"
 #include "train/costs.h"
-#include "train/engine.h"
 #include "train/evaluate.h"
 #include "train/events.h"
 #include "train/interactions.h"
@@ -31,6 +30,7 @@
 #include "train/knowledge.h"
 #include "train/ratings.h"
 #include "train/train.h"
+#include "train/trainer.h"
 
 typedef struct TrainRun
 {
@@ -54,8 +54,8 @@ typedef struct TrainRun
 	double	   *popularity;		/* decayed, by item */
 	float	   *popularity_score;	/* weighted coordinate by item; NULL without */
 	float	   *trend;			/* of rising items, by item; NULL: none are shown */
-	Engine	   *engine;			/* NULL unless is_learnable */
-	EngineResult result;
+	Trainer    *trainer;		/* NULL unless is_learnable */
+	TrainerResult result;
 } TrainRun;
 
 /* Nothing is written, and nobody waits, before these hold. */
@@ -134,6 +134,8 @@ WarnOfPopularityOnly(const TrainRun *run, const char *reason)
 static bool
 IsLearnable(const TrainRun *run)
 {
+	if (!TrainerIsNeeded(run->algorithm))
+		return false;
 	if (run->log->count == 1)
 		WarnOfPopularityOnly(run, "one event");
 	else if (run->touched->users == 1)
@@ -239,30 +241,28 @@ ReportPlan(const TrainRun *run)
 }
 
 static void
-FillEngineParams(const TrainRun *run, EngineParams *params)
+FillTrainerParams(const TrainRun *run, TrainerParams *params)
 {
-	EngineParamsInit(&run->used, params);
+	memset(params, 0, sizeof(TrainerParams));
+	params->algorithm = run->algorithm;
+	params->used = &run->used;
 	params->users = run->touched->users;
 	params->items = run->touched->items;
 	params->pairs = run->touched->positive;
 	params->is_weighted = run->ratings != NULL || !PositiveAreEqual(run->touched, &run->filter);
 	if (run->ratings != NULL)
-	{
-		params->is_explicit = true;
 		params->mean_rating = run->ratings->mean;
-		params->ials.factors += CR_EXPLICIT_DIMS;
-	}
 	params->workers = run->options->workers;
 	params->phase = "training";
 }
 
 static void
-RunEngine(TrainRun *run)
+RunTrainer(TrainRun *run)
 {
-	EngineParams params;
-	EngineArrays arrays;
+	TrainerParams params;
+	PairArrays	arrays;
 
-	/* Publishing comes while the factors are there, so that its memory is part of the plan. */
+	/* Publishing comes while what was learned is there, so that its memory is part of the plan. */
 	BudgetReserve(&run->budget, VersionPublishBytes(run->touched->items,
 													 (int32) run->used.factors), "publishing");
 	if (!run->is_learnable)
@@ -270,30 +270,31 @@ RunEngine(TrainRun *run)
 		ReportPlan(run);
 		return;
 	}
-	FillEngineParams(run, &params);
-	run->engine = EngineCreate(&params, &run->budget, &arrays);
+	FillTrainerParams(run, &params);
+	run->trainer = TrainerCreate(&params, &run->budget, &arrays);
 	ReportPlan(run);
 	if (run->ratings != NULL)
 		RatingsFill(run->ratings, arrays.start, arrays.column, arrays.weight);
 	else
 		PositiveFill(run->touched, &run->filter, arrays.start, arrays.column, arrays.weight);
-	EnginePrepare(run->engine);
 	CostsBegin(&run->costs, PHASE_EPOCHS);
-	EngineRun(run->engine, &run->progress, &run->result);
+	TrainerRun(run->trainer, &run->progress, &run->result);
 }
 
 static void
 FillFactors(const TrainRun *run, PublishFactors *factors)
 {
+	const CrTrained *trained = &run->result.trained;
+
 	memset(factors, 0, sizeof(PublishFactors));
 	if (run->is_learnable)
 	{
-		factors->learned = (int32) run->used.factors;
-		factors->factors = factors->learned + (run->ratings != NULL ? CR_EXPLICIT_DIMS : 0);
+		factors->learned = trained->learned;
+		factors->factors = trained->factors;
 		factors->dims = factors->factors + (run->popularity_score != NULL ? 1 : 0);
-		factors->stride = run->result.stride;
-		factors->user_factors = run->result.user_factors;
-		factors->item_factors = run->result.item_factors;
+		factors->stride = trained->stride;
+		factors->user_factors = trained->user_factors;
+		factors->item_factors = trained->item_factors;
 		factors->item_popularity_score = run->popularity_score;
 		factors->fold = run->algorithm->fold;
 	}
@@ -404,8 +405,8 @@ RecordVersion(const TrainRun *run, int32 number, const PublishFactors *factors)
 	PublishVersion version;
 
 	memset(&version, 0, sizeof(version));
-	version.algorithm = run->config->algorithm;
-	version.hyperparameters = HyperparametersToJsonb(run->config->algorithm, &run->used);
+	version.algorithm = run->algorithm->name;
+	version.hyperparameters = HyperparametersToJsonb(run->algorithm->name, &run->used);
 	version.events = run->log->count;
 	version.pairs = run->touched->positive;
 	version.skipped = SkippedToJsonb(&run->log->skipped);
@@ -450,7 +451,6 @@ DecideDeployment(TrainRun *run)
 	run->deploys = run->options->deploy != DEPLOY_NEVER;
 	if (run->options->deploy != DEPLOY_IF_BETTER)
 		return;
-	EvaluateRequireRanking(run->config->algorithm, "deploy => 'if_better'");
 	CostsBegin(&run->costs, PHASE_VALIDATION);
 	ProgressPhase(&run->progress, "comparing", -1);
 	EvaluateCompare(run->config->schema, run->log, &recipe, &run->budget, &run->progress,
@@ -503,10 +503,10 @@ RunPhases(TrainRun *run, Oid schema)
 	ChooseHyperparameters(run);
 	ComputePopularity(run);
 	EventsFreeRows(run->log);
-	RunEngine(run);
+	RunTrainer(run);
 	version = Publish(run);
-	if (run->engine != NULL)
-		EngineDestroy(run->engine, &run->budget);
+	if (run->trainer != NULL)
+		TrainerDestroy(run->trainer, &run->budget);
 	ProgressEnd(&run->progress);
 	ReportDeployment(run, version);
 	return version;

@@ -36,6 +36,9 @@ extern int32 TrainModel(Oid schema, const TrainOptions *options);
 /* The algorithm of that name; 22023 with the list of those that there are. */
 extern const CrAlgorithm *HyperparametersAlgorithm(const char *name);
 
+/* What the parameter must be: "an integer between 1 and 512". */
+extern char *HyperparameterShowRange(const CrParameter *parameter);
+
 /*
  * Hyperparameters from jsonb over the presets: 22023 for unknown keys, wrong
  * types and values out of range, with the list of what is allowed.  A JSON

@@ -494,7 +494,6 @@ search(TuneRun *run)
 {
 	PushActiveSnapshot(GetTransactionSnapshot());
 	run->config = ModelReadConfig(run->schema);
-	EvaluateRequireRanking(run->config->algorithm, "commrec.tune()");
 	cr_parameters_preset(cr_algorithm_find(run->config->algorithm), &run->base);
 	HyperparametersApply(run->config->algorithm, run->config->hyperparameters, &run->base);
 	EvaluateMeasureParse(run->options->metric, &run->measure);

@@ -14,14 +14,6 @@
 #include "train/json.h"
 #include "train/tune_space.h"
 
-/* The space that is searched where none is given: factors up to this many times a quarter more. */
-static const double default_factors[] = {32, 64, 128, 256};
-static const double default_epochs[] = {8, 16};
-
-#define DEFAULT_SPREAD			4.0		/* of the unobserved weight, in both directions */
-#define DEFAULT_REGULARIZATION_LOW	0.002
-#define DEFAULT_REGULARIZATION_HIGH	0.05
-
 static void pg_attribute_noreturn()
 report_wrong_space(const char *name)
 {
@@ -176,25 +168,30 @@ TuneSpaceParse(const char *algorithm_name, Jsonb *search, TuneSpace *space)
 	}
 }
 
+/* What the descriptor says of one hyperparameter; "preset" is its default for these data. */
 static void
-add_choices(const CrAlgorithm *algorithm, const char *name, const double *values, int count,
-			TuneSpace *space)
+add_search(const CrAlgorithm *algorithm, const CrParameter *parameter, double preset,
+		   TuneSpace *space)
 {
-	TuneDimension *dimension = add_dimension(algorithm, name, space);
+	TuneDimension *dimension;
 
-	memcpy(dimension->choice, values, (Size) count * sizeof(double));
-	dimension->choices = count;
-}
-
-static void
-add_range(const CrAlgorithm *algorithm, const char *name, double low, double high,
-		  TuneSpace *space)
-{
-	TuneDimension *dimension = add_dimension(algorithm, name, space);
-
-	dimension->low = low;
-	dimension->high = high;
-	dimension->is_log = true;
+	if (parameter->search[0] == 0 && parameter->search_high == 0 && parameter->search_spread == 0)
+		return;
+	dimension = add_dimension(algorithm, parameter->name, space);
+	while (dimension->choices < CR_SEARCH_MAX && parameter->search[dimension->choices] != 0)
+	{
+		dimension->choice[dimension->choices] = parameter->search[dimension->choices];
+		dimension->choices++;
+	}
+	dimension->low = parameter->search_low;
+	dimension->high = parameter->search_high;
+	dimension->is_log = parameter->search_low > 0;
+	if (parameter->search_spread > 0)
+	{
+		dimension->low = preset / parameter->search_spread;
+		dimension->high = preset * parameter->search_spread;
+		dimension->is_log = true;
+	}
 }
 
 void
@@ -207,12 +204,19 @@ TuneSpaceDefault(const char *algorithm_name, int64 users, int64 items, int64 pai
 	memset(space, 0, sizeof(TuneSpace));
 	cr_parameters_preset(algorithm, &defaults);
 	cr_defaults_from_shape(algorithm, &defaults, users, items, pairs);
-	add_choices(algorithm, "factors", default_factors, lengthof(default_factors), space);
-	add_choices(algorithm, "epochs", default_epochs, lengthof(default_epochs), space);
-	add_range(algorithm, "unobserved_weight", defaults.unobserved_weight / DEFAULT_SPREAD,
-			  defaults.unobserved_weight * DEFAULT_SPREAD, space);
-	add_range(algorithm, "regularization", DEFAULT_REGULARIZATION_LOW,
-			  DEFAULT_REGULARIZATION_HIGH, space);
+	for (int i = 0; i < algorithm->parameter_count; i++)
+	{
+		const CrParameter *parameter = &algorithm->parameters[i];
+
+		add_search(algorithm, parameter,
+				   *(const double *) ((const char *) &defaults + parameter->offset), space);
+	}
+	if (space->dimensions == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("algorithm \"%s\" has no hyperparameter that is searched by default",
+						algorithm->name),
+				 errhint("Give a search space.")));
 }
 
 static double

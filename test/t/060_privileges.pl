@@ -56,6 +56,7 @@ my @functions = (
 	[ qr/^(avg|sum)\(bytea\)/                                                     => 'value' ],
 	[ qr/^embedding_(accum|combine|avg_final|sum_final)\(/                        => 'value' ],
 	[ qr/^(recommend_from|similar_from|model_info)\(/                             => 'value' ],
+	[ qr/^describe_algorithms\(/                                                => 'value' ],
 	[ qr/^ials_(accum|combine|combine_text|final|final_text)\(/ => 'value', works => qr/^(00000|0A000|22\w{3}|55000)$/ ],
 	[ qr/^(collect|pack_csr|pack_factors|gram)(_accum|_combine|_final)?\(/ => 'value', works => qr/^(00000|0A000|22\w{3})$/ ],
 	[ qr/^(solve_row|solve_rows|top_k|unpack_factors|gram_product|start_embedding|pack_items)\(/ => 'value' ],

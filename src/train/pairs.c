@@ -1,6 +1,6 @@
 /*
- * engine_prepare.c
- *		The item-major copy of the interactions, made by the leader in slices.
+ * pairs.c
+ *		The item-major copy of the positive pairs, made by the leader in slices.
  *
  * A counting sort as in cr_csr_transpose, but with polls for interrupts: at
  * tens of millions of pairs it takes longer than a cancel may wait.
@@ -9,18 +9,20 @@
 
 #include "miscadmin.h"
 
-#include "train/engine_shared.h"
+#include "common/memory.h"
+#include "train/pairs.h"
 
 #define PREFETCH_PAIRS	24		/* ahead */
 #define SLICE_PAIRS		INT64CONST(262144)	/* scattered writes: about 10 ms */
 
 /* start[i] = number of pairs of the items before i. */
 static void
-count_items(const EngineSide *users, EngineSide *items, int64 pairs)
+count_items(const CrCsr *users, PairArrays *items)
 {
+	int64		pairs = users->start[users->rows];
 	int64		before = 0;
 
-	BudgetZero(items->start, (Size) (items->layout->rows + 1) * sizeof(int64));
+	BudgetZero(items->start, (Size) (users->columns + 1) * sizeof(int64));
 	for (int64 from = 0; from < pairs; from += SLICE_PAIRS)
 	{
 		int64		to = Min(from + SLICE_PAIRS, pairs);
@@ -29,7 +31,7 @@ count_items(const EngineSide *users, EngineSide *items, int64 pairs)
 			items->start[users->column[e]]++;
 		CHECK_FOR_INTERRUPTS();
 	}
-	for (int64 item = 0; item <= items->layout->rows; item++)
+	for (int64 item = 0; item <= users->columns; item++)
 	{
 		int64		count = items->start[item];
 
@@ -43,7 +45,7 @@ count_items(const EngineSide *users, EngineSide *items, int64 pairs)
  * place is now: fetch it meanwhile.  Items are many, and each place misses.
  */
 static inline void
-prefetch_place(const EngineSide *items, int32 item)
+prefetch_place(const PairArrays *items, int32 item)
 {
 	int64		place = items->start[item];
 
@@ -54,7 +56,7 @@ prefetch_place(const EngineSide *items, int32 item)
 
 /* Copy the pairs of one slice to the next free places of their items, which moves start[] on. */
 static int64
-scatter_slice(const EngineSide *users, EngineSide *items, int64 from, int64 to, int64 user)
+scatter_slice(const CrCsr *users, PairArrays *items, int64 from, int64 to, int64 user)
 {
 	for (int64 e = from; e < to; e++)
 	{
@@ -74,7 +76,7 @@ scatter_slice(const EngineSide *users, EngineSide *items, int64 from, int64 to, 
 
 /* In the order of the pairs, so that it is the same sum everywhere. */
 static double
-sum_weights(const EngineSide *users, int64 from, int64 to)
+sum_weights(const CrCsr *users, int64 from, int64 to)
 {
 	double		sum = 0;
 
@@ -85,25 +87,24 @@ sum_weights(const EngineSide *users, int64 from, int64 to)
 	return sum;
 }
 
-void
-EngineTranspose(EngineView *view)
+double
+PairsTranspose(const CrCsr *users, PairArrays *items)
 {
-	const EngineSide *users = &view->side[SIDE_USERS];
-	EngineSide *items = &view->side[SIDE_ITEMS];
-	int64		pairs = users->start[users->layout->rows];
+	int64		pairs = users->start[users->rows];
 	int64		user = 0;
+	double		weight_sum = 0;
 
-	count_items(users, items, pairs);
-	view->shared->weight_sum = 0;
+	count_items(users, items);
 	for (int64 from = 0; from < pairs; from += SLICE_PAIRS)
 	{
 		int64		to = Min(from + SLICE_PAIRS, pairs);
 
 		user = scatter_slice(users, items, from, to, user);
-		view->shared->weight_sum += sum_weights(users, from, to);
+		weight_sum += sum_weights(users, from, to);
 		CHECK_FOR_INTERRUPTS();
 	}
 	/* Filling has moved every offset to the next item's: move them back. */
-	memmove(items->start + 1, items->start, (Size) items->layout->rows * sizeof(int64));
+	memmove(items->start + 1, items->start, (Size) users->columns * sizeof(int64));
 	items->start[0] = 0;
+	return weight_sum;
 }
