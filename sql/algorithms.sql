@@ -1,6 +1,6 @@
 -- Algorithms and their hyperparameters as views, and a model of popularity alone.
 SET client_min_messages = warning;
-SELECT count(*) > 2 AS some, bool_and(scorer IN ('inner product', 'item lists', 'popularity') AND meaning <> '') AS sound
+SELECT count(*) > 2 AS some, bool_and(scorer IN ('inner product', 'item lists', 'popularity', 'chosen') AND meaning <> '') AS sound
 FROM commrec.algorithms;
 -- the default of create_model is there, every default is allowed, and no key is named twice
 SELECT count(*) FROM commrec.algorithms WHERE algorithm = 'ials';
@@ -39,5 +39,22 @@ SELECT count(*) AS trials, bool_and(error IS NULL) AS fine FROM crowd.trial;
 SELECT count(*) > 0 AS altered FROM commrec.alter_model('crowd', '{"factors": 4, "epochs": 2, "popularity_half_life": null}', algorithm => 'ials');
 SELECT version, algorithm FROM commrec.train('crowd', workers => 0);
 SELECT commrec.rollback('crowd') > 0 AS back;
+-- "auto" becomes one of the others, and says which were tried
+SELECT count(*) > 0 AS altered FROM commrec.alter_model('crowd', '{"factors": null, "epochs": null, "time_budget": 1e6, "half_life": 50}', algorithm => 'auto');
+SELECT algorithm <> 'auto' AS chosen, (hyperparameters ->> 'half_life')::float AS half_life,
+	(metrics #>> '{choice,popular,ndcg}')::float >= 0 AS popular, (metrics #>> '{choice,ials,ndcg}')::float >= 0 AS ials, (metrics #>> '{choice,users}')::int > 0 AS users
+FROM commrec.train('crowd');
+SELECT v.algorithm = (SELECT c.key FROM jsonb_each(v.metrics -> 'choice') AS c WHERE c.key <> 'users' AND c.value ? 'ndcg' ORDER BY (c.value ->> 'ndcg')::float DESC LIMIT 1)
+	OR (v.metrics #>> ARRAY['choice', v.algorithm, 'ndcg'])::float = (SELECT max((c.value ->> 'ndcg')::float) FROM jsonb_each(v.metrics -> 'choice') AS c WHERE c.key <> 'users') AS is_best
+FROM crowd.version AS v WHERE deployed;
+-- what does not fit the budget is left out
+SELECT algorithm, metrics #>> '{choice,ials,skipped}' LIKE 'a training would take % CPU seconds, too much for the time budget' AS skipped
+FROM commrec.train('crowd', '{"time_budget": 1e-6}');
+SELECT count(*) AS figures FROM commrec.evaluate('crowd', replicates => 10) WHERE scorer = 'model' AND metric = 'ndcg' AND stratum = 'all';
+\set VERBOSITY terse
+CALL commrec.tune('crowd');
+SELECT commrec.train('crowd', '{"time_budget": 0}');
+SELECT commrec.train('crowd', '{"factors": 8}');
+\set VERBOSITY default
 SELECT commrec.drop_model('crowd');
 DROP TABLE popular_events;

@@ -3275,7 +3275,7 @@ SELECT DISTINCT d.algorithm, d.scorer, d.meaning FROM commrec.describe_algorithm
 COMMENT ON VIEW commrec.algorithms IS
 'What a model can be trained with: the argument algorithm of commrec.create_model() and commrec.alter_model().';
 COMMENT ON COLUMN commrec.algorithms.algorithm IS 'its name';
-COMMENT ON COLUMN commrec.algorithms.scorer IS 'how it scores an item for a user: by the inner product of their embeddings, by lists of items that go with the user''s own, or by popularity alone';
+COMMENT ON COLUMN commrec.algorithms.scorer IS 'how it scores an item for a user: by the inner product of their embeddings, by lists of items that go with the user''s own, by popularity alone, or as the algorithm does that is chosen';
 COMMENT ON COLUMN commrec.algorithms.meaning IS 'what it does';
 
 CREATE VIEW commrec.hyperparameters AS

@@ -57,7 +57,8 @@ typedef enum CrScorer
 {
 	CR_SCORER_POPULARITY,		/* by popularity: there is nothing else */
 	CR_SCORER_INNER_PRODUCT,	/* of the user's embedding and the item's */
-	CR_SCORER_LISTS				/* by lists of items that go with the user's own */
+	CR_SCORER_LISTS,			/* by lists of items that go with the user's own */
+	CR_SCORER_CHOSEN			/* that of another algorithm, chosen for the data: "auto" */
 } CrScorer;
 
 /* How the embedding of a user is computed from his preferences, the items being given. */
@@ -118,6 +119,12 @@ typedef struct CrAlgorithm
 	 */
 	void		(*defaults_from_shape) (CrHyperparameters *used, int64_t users, int64_t items,
 										int64_t pairs);
+
+	/*
+	 * CPU seconds of a training, roughly: what "auto" goes by.  NULL: it does not
+	 * try this one.
+	 */
+	double		(*cost) (const CrHyperparameters *used, int64_t users, int64_t items, int64_t pairs);
 } CrAlgorithm;
 
 #define CR_ALGORITHM(name)	extern const CrAlgorithm cr_##name##_algorithm;

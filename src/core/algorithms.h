@@ -7,3 +7,4 @@
 CR_ALGORITHM(ials)
 CR_ALGORITHM(als)
 CR_ALGORITHM(popular)
+CR_ALGORITHM(auto)

@@ -86,11 +86,25 @@ defaults_from_shape(CrHyperparameters *used, int64_t users, int64_t items, int64
 		used->solver = used->factors < CG_FACTORS_MIN ? CR_SOLVER_CHOLESKY : CR_SOLVER_CG;
 }
 
+/* Two half steps an epoch, solved by CG or exactly, at some 20 GFLOP/s: doc/benchmarks.md. */
+static double
+cost(const CrHyperparameters *used, int64_t users, int64_t items, int64_t pairs)
+{
+	double		k = used->factors;
+	double		rows = (double) (users + items);
+	double		epoch = 20.0 * (double) pairs * k + 3 * rows * k * k;
+
+	if (used->solver == CR_SOLVER_CHOLESKY)
+		epoch = 2 * (double) pairs * k * (k + 1) + rows * k * k * k / 3;
+	return used->epochs * epoch / 2e10;
+}
+
 const CrAlgorithm cr_ials_algorithm = {
 	.name = "ials",
 	.meaning = "implicit alternating least squares with frequency-scaled regularization",
 	.scorer = CR_SCORER_INNER_PRODUCT,
 	.fold = CR_FOLD_RIDGE,
 	CR_PARAMETERS_OF(ials_parameters),
-	.defaults_from_shape = defaults_from_shape
+	.defaults_from_shape = defaults_from_shape,
+	.cost = cost
 };

@@ -20,9 +20,20 @@ static const CrParameter popular_parameters[] = {
 	CR_PARAMETER_SEED
 };
 
+static double
+cost(const CrHyperparameters *used, int64_t users, int64_t items, int64_t pairs)
+{
+	(void) used;
+	(void) users;
+	(void) items;
+	(void) pairs;
+	return 0;
+}
+
 const CrAlgorithm cr_popular_algorithm = {
 	.name = "popular",
 	.meaning = "decayed popularity, the same for everybody: the baseline",
 	.scorer = CR_SCORER_POPULARITY,
-	CR_PARAMETERS_OF(popular_parameters)
+	CR_PARAMETERS_OF(popular_parameters),
+	.cost = cost
 };

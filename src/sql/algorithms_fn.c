@@ -33,6 +33,8 @@ ScorerName(const CrAlgorithm *algorithm)
 			return "inner product";
 		case CR_SCORER_LISTS:
 			return "item lists";
+		case CR_SCORER_CHOSEN:
+			return "chosen";
 	}
 	return NULL;				/* not reached */
 }

@@ -18,7 +18,9 @@
 #include "utils/snapmgr.h"
 
 #include "common/workers.h"
+#include "core/auto.h"
 #include "store/evaluation.h"
+#include "train/choose.h"
 #include "train/evaluate_internal.h"
 #include "train/train.h"
 
@@ -113,6 +115,19 @@ describe_split(EvaluateRun *run, SplitRule rule, const EventSplit *split)
 									100 * run->options->test_share);
 }
 
+/* What would be chosen if these were all events. */
+static void
+choose_algorithm(EvaluateRun *run, const EventSplit *split, Recipe *recipe)
+{
+	CrHyperparameters given = run->given;
+	Choice		choice;
+
+	ChooseAlgorithm(&split->known, recipe, &run->budget, &run->progress, &choice);
+	ChoiceReport(&choice);
+	run->algorithm = recipe->algorithm = choice.algorithm;
+	cr_auto_recipe(&given, run->algorithm, &run->given);
+}
+
 /* Split the events, train in memory, and set up who is ranked what. */
 static void
 evaluate_split(EvaluateRun *run)
@@ -134,6 +149,8 @@ evaluate_split(EvaluateRun *run)
 	if (!EventSplitMake(log, &split_options, &run->memory, &split))
 		EventSplitRequire(&split);
 	describe_split(run, split_options.rule, &split);
+	if (run->algorithm->scorer == CR_SCORER_CHOSEN)
+		choose_algorithm(run, &split, &recipe);
 	EvaluateLearn(&split, &recipe, &run->memory, &run->progress, &model);
 	EvaluateModelCase(&split, &model, &run->memory, &run->catalogue, &run->users);
 	run->stored.hyperparameters = HyperparametersToJsonb(run->algorithm->name, &model.used);

@@ -6,7 +6,10 @@
 
 #include <math.h>
 
+#include "access/xact.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
 
 #include "core/bootstrap.h"
 #include "train/evaluate_internal.h"
@@ -46,6 +49,54 @@ EvaluateTry(const EventSplit *split, const Recipe *recipe, const EvaluateMeasure
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);
 	BudgetRelease(budget, memory.bytes);
+}
+
+/* What hyperparameters can do wrong; anything else ends the search. */
+static bool
+is_trials_own_error(int code)
+{
+	return code == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE ||
+		code == ERRCODE_PROGRAM_LIMIT_EXCEEDED || code == ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
+}
+
+char *
+EvaluateTrySafely(const EventSplit *split, const Recipe *recipe, const EvaluateMeasure *measure,
+				  MemoryBudget *budget, Progress *progress, CrHyperparameters *used,
+				  float *figures)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext scratch = AllocSetContextCreate(context, "commrec trial", ALLOCSET_DEFAULT_SIZES);
+	ResourceOwner owner = CurrentResourceOwner;
+	Size		held = budget->used;
+	char	   *message = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(scratch);
+	PG_TRY();
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		EvaluateTry(split, recipe, measure, budget, progress, used, figures);
+		PopActiveSnapshot();
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (!is_trials_own_error(error->sqlerrcode))
+			ReThrowError(error);
+		message = error->message;
+		budget->used = held;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	MemoryContextDelete(scratch);
+	return message;
 }
 
 /* Means, and the interval of their difference. */

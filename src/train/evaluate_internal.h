@@ -148,6 +148,15 @@ extern void EvaluateTry(const EventSplit *split, const Recipe *recipe,
 						const EvaluateMeasure *measure, MemoryBudget *budget, Progress *progress,
 						CrHyperparameters *used, float *figures);
 
+/*
+ * The same in a subtransaction: what such hyperparameters can do wrong, no
+ * convergence or too much memory, is returned as a message and costs the trial
+ * alone.  NULL: it went well.
+ */
+extern char *EvaluateTrySafely(const EventSplit *split, const Recipe *recipe,
+							   const EvaluateMeasure *measure, MemoryBudget *budget,
+							   Progress *progress, CrHyperparameters *used, float *figures);
+
 /* Reserve and allocate count elements, in the current context. */
 extern void *EvaluateAlloc(EvaluateMemory *memory, int64 count, Size width);
 

@@ -19,9 +19,10 @@
 #include "utils/memutils.h"
 
 #include "common/workers.h"
-#include "core/algorithm.h"
+#include "core/auto.h"
 #include "store/publish.h"
 #include "train/blend.h"
+#include "train/choose.h"
 #include "train/costs.h"
 #include "train/evaluate.h"
 #include "train/events.h"
@@ -51,6 +52,7 @@ typedef struct TrainRun
 	BlendChoice blend;
 	EvaluateComparison comparison;	/* with the deployed version; all 0 if it was not asked for */
 	bool		deploys;
+	Choice		choice;			/* of algorithm "auto"; all 0 for another */
 	double	   *popularity;		/* decayed, by item */
 	float	   *popularity_score;	/* weighted coordinate by item; NULL without */
 	float	   *trend;			/* of rising items, by item; NULL: none are shown */
@@ -392,6 +394,8 @@ MetricsToJsonb(const TrainRun *run)
 	}
 	else
 		JsonAddNull(&json, "validation");
+	if (run->choice.algorithm != NULL)
+		ChoiceToJson(&run->choice, &json);
 	if (run->options->deploy == DEPLOY_IF_BETTER)
 		AddComparison(&json, &run->comparison);
 	AddPhases(&json, &run->costs);
@@ -440,6 +444,24 @@ Publish(TrainRun *run)
 		CostsReport(&run->costs);
 	RecordVersion(run, number, &factors);
 	return number;
+}
+
+/* Algorithm "auto" becomes another one. */
+static void
+ResolveAlgorithm(TrainRun *run)
+{
+	Recipe		recipe = {run->algorithm, &run->given, run->options->workers};
+	CrHyperparameters given = run->given;
+
+	if (run->algorithm->scorer != CR_SCORER_CHOSEN)
+		return;
+	CostsBegin(&run->costs, PHASE_VALIDATION);
+	ProgressPhase(&run->progress, "choosing an algorithm", -1);
+	ChooseAlgorithm(run->log, &recipe, &run->budget, &run->progress, &run->choice);
+	ChoiceReport(&run->choice);
+	run->algorithm = run->choice.algorithm;
+	cr_auto_recipe(&given, run->algorithm, &run->given);
+	run->used = run->given;
 }
 
 /* Will the new version serve?  Where that depends, both are judged on the same events. */
@@ -498,6 +520,7 @@ RunPhases(TrainRun *run, Oid schema)
 	CostsBegin(&run->costs, PHASE_KNOWLEDGE);
 	ProgressPhase(&run->progress, "measuring knowledge spread", -1);
 	run->trend = KnowledgePublish(run->log, run->config);
+	ResolveAlgorithm(run);
 	DecideDeployment(run);
 	BuildInteractions(run);
 	ChooseHyperparameters(run);

@@ -11,14 +11,12 @@
 
 #include <math.h>
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "common/compat.h"
@@ -241,71 +239,34 @@ set_popularity(const TuneRun *run, CrHyperparameters *given)
 		given->popularity_half_life = run->popularity_half_life;
 }
 
+/* Judge a trial on one fold; what it does wrong costs it the race. */
 static void
 judge_trial(TuneRun *run, Trial *trial, const EventSplit *split)
 {
-	float	   *figures = palloc((Size) split->users * sizeof(float));
 	CrHyperparameters given = trial->given;
 	Recipe		recipe = {cr_algorithm_find(run->config->algorithm), &given, run->options->workers};
 	CrHyperparameters used;
+	float	   *figures = palloc((Size) split->users * sizeof(float));
 	double		sum = 0;
+	char	   *error;
 
 	set_popularity(run, &given);
-	EvaluateTry(split, &recipe, &run->measure, &run->budget, &run->progress, &used, figures);
-	if (trial->number == 1)
+	error = EvaluateTrySafely(split, &recipe, &run->measure, &run->budget, &run->progress, &used,
+							  figures);
+	if (error != NULL)
+		trial->error = error;
+	else
 	{
-		run->popularity_weight = used.popularity_weight;
-		run->popularity_half_life = used.popularity_half_life;
+		if (trial->number == 1)
+		{
+			run->popularity_weight = used.popularity_weight;
+			run->popularity_half_life = used.popularity_half_life;
+		}
+		for (int32 i = 0; i < split->users; i++)
+			sum += figures[i];
+		trial->value[trial->folds++] = sum / split->users;
 	}
-	for (int32 i = 0; i < split->users; i++)
-		sum += figures[i];
-	trial->value[trial->folds++] = sum / split->users;
-}
-
-/* What hyperparameters can do wrong; anything else ends the search. */
-static bool
-is_trials_own_error(int code)
-{
-	return code == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE ||
-		code == ERRCODE_PROGRAM_LIMIT_EXCEEDED || code == ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
-}
-
-/* Judge a trial in a subtransaction; its memory goes with "scratch". */
-static void
-judge_safely(TuneRun *run, Trial *trial, const EventSplit *split, MemoryContext scratch)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	Size		used = run->budget.used;
-	int			folds = trial->folds;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(scratch);
-	PG_TRY();
-	{
-		PushActiveSnapshot(GetTransactionSnapshot());
-		judge_trial(run, trial, split);
-		PopActiveSnapshot();
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (!is_trials_own_error(error->sqlerrcode))
-			ReThrowError(error);
-		trial->folds = folds;
-		trial->error = error->message;
-		run->budget.used = used;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	MemoryContextReset(scratch);
+	pfree(figures);
 }
 
 static void
@@ -324,9 +285,6 @@ report_trial(const TuneRun *run, const Trial *trial, int fold)
 static bool
 judge_all(TuneRun *run, int fold, const EventSplit *split)
 {
-	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "commrec trial",
-												  ALLOCSET_DEFAULT_SIZES);
-
 	run->popularity_weight = run->popularity_half_life = NAN;
 	for (int i = 0; i < run->running; i++)
 	{
@@ -337,13 +295,12 @@ judge_all(TuneRun *run, int fold, const EventSplit *split)
 		if (elapsed(run->started) > run->options->seconds)
 			return false;
 		INSTR_TIME_SET_CURRENT(began);
-		judge_safely(run, trial, split, scratch);
+		judge_trial(run, trial, split);
 		trial->seconds += elapsed(began);
 		update_trial(run, trial);
 		commit_trial();
 		report_trial(run, trial, fold);
 	}
-	MemoryContextDelete(scratch);
 	return true;
 }
 
@@ -496,6 +453,13 @@ search(TuneRun *run)
 	run->config = ModelReadConfig(run->schema);
 	cr_parameters_preset(cr_algorithm_find(run->config->algorithm), &run->base);
 	HyperparametersApply(run->config->algorithm, run->config->hyperparameters, &run->base);
+	if (cr_algorithm_find(run->config->algorithm)->scorer == CR_SCORER_CHOSEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("algorithm \"%s\" of model \"%s\" has nothing to tune",
+						run->config->algorithm, run->config->name),
+				 errhint("Give the model the algorithm that it has chosen, with commrec.alter_model(); the table %s tells.",
+						 ModelTableSql(run->schema, MODEL_VERSION))));
 	EvaluateMeasureParse(run->options->metric, &run->measure);
 	if (run->options->search != NULL)
 		TuneSpaceParse(run->config->algorithm, run->options->search, &run->space);
