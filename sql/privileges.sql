@@ -41,9 +41,11 @@ INSERT INTO events SELECT u, i, CASE WHEN (u + i) % 2 = 0 THEN 'like' ELSE 'shar
 GRANT SELECT ON events TO regress_commrec_owner;
 
 -- what everybody may call: what reads, and nothing that trains or changes
+\pset footer off
 SELECT proname, count(*) FROM pg_proc AS p
 WHERE pronamespace = 'commrec'::regnamespace AND has_function_privilege('regress_commrec_reader', oid, 'EXECUTE')
 GROUP BY proname ORDER BY proname COLLATE "C";
+\pset footer on
 SELECT string_agg(DISTINCT proname, ', ' ORDER BY proname) AS others FROM pg_proc AS p
 WHERE pronamespace = 'commrec'::regnamespace AND NOT has_function_privilege('regress_commrec_reader', oid, 'EXECUTE');
 SELECT r, has_schema_privilege(r, 'commrec', 'USAGE') AS usage, has_schema_privilege(r, 'commrec', 'CREATE') AS create,
