@@ -14,6 +14,19 @@
 
 \echo Use "CREATE EXTENSION commrec" to load this file. \quit
 
+-- A schema of this name that somebody has made before would stay his, and with it what callers of
+-- its functions get.
+DO $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_catalog.pg_namespace AS n JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) n.nspowner
+			   WHERE n.nspname OPERATOR(pg_catalog.=) 'commrec'::pg_catalog.name AND NOT r.rolsuper) THEN
+		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+			MESSAGE = 'schema "commrec" belongs to a role that is no superuser',
+			HINT = 'Drop it, or make it yours with ALTER SCHEMA commrec OWNER TO CURRENT_USER and see what is in it.';
+	END IF;
+END
+$$;
+
 -- ---------------------------------------------------------------------------
 -- 1  Embeddings
 -- ---------------------------------------------------------------------------

@@ -14,7 +14,7 @@
 # Environment:
 #	MATRIX_DIR		where the suites are kept (/var/cache/commrec-matrix); remove it to begin anew
 #	MIRROR			Debian's archive; by default the one that the host's apt uses
-#	PARTS			the parts of test/run.sh to run (all)
+#	PARTS			the parts of test/run.sh to run (unit regress tap)
 set -euo pipefail
 exec </dev/null
 
@@ -127,7 +127,7 @@ run_version()
 	copy_sources "$root"
 	printf '\nPostgreSQL %s, Debian %s\n' "$version" "$suite"
 	in_suite "$root" "cd /root/commrec && PG_MAJOR=$version PG_TEST_TIMEOUT_DEFAULT=${PG_TEST_TIMEOUT_DEFAULT:-300} \
-		bash test/run.sh ${PARTS:-}" 2>&1 | tee "$log" || status=$?
+		bash test/run.sh ${PARTS:-unit regress tap}" 2>&1 | tee "$log" || status=$?
 	results[$version]="$(sed -n 's/^PostgreSQL \([0-9][0-9a-z.]*\).*, gcc.* \([0-9.]*\), .*cores.*/\1, gcc \2:/p' "$log" | tail -n 1)"
 	results[$version]+=" $(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1 || true)"
 	results[$version]+=", $((SECONDS - began)) s"

@@ -212,6 +212,11 @@ sql_fails($node, 'CREATE EXTENSION commrec SCHEMA public', '0A000', 'must be ins
 sql_fails($node, 'GRANT CREATE ON DATABASE fresh TO heir; SET ROLE heir; CREATE EXTENSION commrec', '42501', 'superuser|permission',
 	'only a superuser installs it', dbname => 'fresh');
 
+sql_fails($node, 'CREATE SCHEMA commrec AUTHORIZATION heir; CREATE EXTENSION commrec', '42501', 'schema "commrec" belongs',
+	'a schema that somebody else has laid out for it is refused', dbname => 'fresh');
+is($node->safe_psql('fresh', 'ALTER SCHEMA commrec OWNER TO CURRENT_USER; CREATE EXTENSION commrec; SELECT count(*) FROM commrec.models'),
+	'0', 'one that is a superuser\'s is taken');
+
 # Models outlive the extension: their functions go with it, their tables stay.
 $node->safe_psql('postgres', 'CREATE VIEW report AS SELECT r.* FROM lessons.recommend(7, 5) AS r');
 sql_fails($node, 'DROP EXTENSION commrec', '2BP01', 'cannot drop', 'what depends on a model\'s functions keeps the extension');
