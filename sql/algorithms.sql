@@ -32,6 +32,12 @@ SELECT count(*) AS wrong FROM (SELECT DISTINCT user_id FROM popular_events) AS u
 		WHERE p.item_id NOT IN (SELECT e.item_id FROM popular_events AS e WHERE e.user_id = u.user_id) ORDER BY p.rank LIMIT 5) AS b) AS w
 WHERE given IS DISTINCT FROM wanted;
 SELECT DISTINCT source FROM crowd.recommend(1, 5);
+-- one who comes back a thousand times makes nothing popular
+INSERT INTO popular_events SELECT 1, 4711, timestamptz '2026-01-10' + g * interval '1 second' FROM generate_series(1, 1000) AS g;
+SELECT version FROM commrec.train('crowd', '{"popularity_half_life": "Infinity"}');
+SELECT popularity, users FROM crowd.item_embedding WHERE version = 2 AND item_id = 4711;
+SELECT count(*) AS wrong FROM crowd.item_embedding WHERE version = 2 AND popularity <> users;
+DELETE FROM popular_events WHERE item_id = 4711;
 SELECT count(*) AS figures FROM commrec.evaluate('crowd', replicates => 10) WHERE scorer = 'model' AND metric = 'ndcg' AND stratum = 'all';
 CALL commrec.tune('crowd', trials => 3, apply => true);
 SELECT count(*) AS trials, bool_and(error IS NULL) AS fine FROM crowd.trial;

@@ -880,7 +880,7 @@ BEGIN
 			('item_embedding', 'item_id', 'item'),
 			('item_embedding', 'item_no', 'place of the item in descending order of norm, from 0'),
 			('item_embedding', 'embedding', 'embedding, see commrec.embedding_to_array()'),
-			('item_embedding', 'popularity', 'decayed popularity'),
+			('item_embedding', 'popularity', 'decayed popularity: sum over users of their strongest event on the item, aged'),
 			('item_embedding', 'popular_no', 'place of the item in descending order of popularity, from 0'),
 			('item_embedding', 'users', 'distinct users of the item'),
 			('item_block', NULL, 'Items packed for serving, derived from item_embedding; never edited'),

@@ -471,6 +471,34 @@ CheckPopularity(const EventLog *log, const double *popularity)
 	}
 }
 
+/*
+ * What the events of a pair, from "event" on, add to the popularity of their
+ * item: the one that weighs most, aged.  *next is where the next pair begins.
+ */
+static double
+StrongestEvent(const Weighing *weighing, int64 event, int64 end, int64 *next)
+{
+	const int32 *item = weighing->log->item;
+	double		strongest = 0;
+	int64		e;
+
+	for (e = event; e < end && item[e] == item[event]; e++)
+	{
+		double		weight;
+
+		EVENTS_POLL(e);
+		if (!EventCounts(weighing, e))
+			continue;
+		weight = WeighEvent(weighing, e);
+
+		/* A disliking action stays one even if its value is below the range. */
+		if (weight > 0 && ScaleOf(weighing, e)->preference > 0)
+			strongest = Max(strongest, Decayed(weighing, e, weight));
+	}
+	*next = e;
+	return strongest;
+}
+
 void
 PopularityCompute(const EventLog *log, double half_life, TimestampTz until, double *popularity)
 {
@@ -478,18 +506,12 @@ PopularityCompute(const EventLog *log, double half_life, TimestampTz until, doub
 
 	WeighingInit(&weighing, log, half_life, until);
 	BudgetZero(popularity, (Size) EventsItems(log) * sizeof(double));
-	for (int64 e = 0; e < log->count; e++)
+	for (int32 user = 0; user < EventsUsers(log); user++)
 	{
-		double		weight;
+		int64		next;
 
-		EVENTS_POLL(e);
-		if (!EventCounts(&weighing, e))
-			continue;
-		weight = WeighEvent(&weighing, e);
-
-		/* A disliking action stays one even if its value is below the range. */
-		if (weight > 0 && ScaleOf(&weighing, e)->preference > 0)
-			popularity[log->item[e]] += Decayed(&weighing, e, weight);
+		for (int64 e = log->start[user]; e < log->start[user + 1]; e = next)
+			popularity[log->item[e]] += StrongestEvent(&weighing, e, log->start[user + 1], &next);
 	}
 	pfree(weighing.scale);
 	CheckPopularity(log, popularity);

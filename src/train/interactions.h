@@ -77,9 +77,10 @@ extern bool PositiveFill(const Touched *touched, const PositiveFilter *filter, i
 						 int32 *column, float *weight);
 
 /*
- * popularity[items]: sum over events before "until" of max(0, preference *
- * scaled value) * 2^(-age/half_life), for preferences above 0.  22003 if one
- * overflows.
+ * popularity[items]: sum over users of the most that one of their events before
+ * "until" weighs, preference * scaled value * 2^(-age/half_life), for
+ * preferences above 0.  A user counts once for an item, so that one who comes
+ * back a thousand times does not make it popular.  22003 if a sum overflows.
  */
 extern void PopularityCompute(const EventLog *log, double half_life, TimestampTz until,
 							  double *popularity);

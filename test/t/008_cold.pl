@@ -79,5 +79,21 @@ is($node->safe_psql('postgres', q{
 		FROM q.user_embedding AS u) AS answer
 	WHERE got <> (SELECT count(*) FROM q.item_embedding) - items}), '0', 'everybody gets all that is unseen');
 
+# evaluate() comes to the same, wherever the newest tenth, fifth or third begins: it has popularity by
+# distinct members, without any ageing, beside the default answers.
+$node->safe_psql('postgres', q{
+	SELECT commrec.create_model('all_of_it', 'events', action_column => 'action', time_column => 'at')});
+for my $share (0.1, 0.2, 0.3)
+{
+	my ($ours, $theirs) = split /\|/, $node->safe_psql('postgres', qq{
+		SELECT max(value) FILTER (WHERE scorer = 'model'), max(value) FILTER (WHERE scorer = 'popular')
+		FROM commrec.evaluate('all_of_it', test_share => $share, replicates => 0)
+		WHERE metric = 'ndcg' AND stratum = 'all' AND k = 10});
+
+	note("newest $share: model $ours, popularity $theirs");
+	cmp_ok($theirs, '>', 0, "newest $share: popularity finds something");
+	cmp_ok($ours, '>=', $theirs, "newest $share: the default answers are not worse");
+}
+
 $node->stop;
 done_testing();
