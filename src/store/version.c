@@ -40,9 +40,11 @@ JsonNumber(const JsonbValue *value)
 	return NAN;
 }
 
+/* Those that the algorithm does not have are set, too: to what does nothing. */
 static void
 ReadParameters(const CrAlgorithm *algorithm, Jsonb *stored, CrHyperparameters *parameters)
 {
+	cr_parameters_preset(algorithm, parameters);
 	for (int i = 0; i < algorithm->parameter_count; i++)
 	{
 		const CrParameter *parameter = &algorithm->parameters[i];
