@@ -6,6 +6,7 @@
 #   make installcheck         regression tests against the running server that libpq finds
 #   make check                everything (test/run.sh); make demo: the tour (demo/run.sh)
 #   make matrix               everything on each PostgreSQL that is supported (test/matrix.sh, as root)
+#   make torture              the same with larger figures, and under valgrind (test/torture.sh): hours
 
 EXTENSION = commrec
 MODULE_big = commrec
@@ -33,10 +34,13 @@ BLAS_CPPFLAGS ?= $(addprefix -I,$(wildcard /usr/include/$(MULTIARCH)/openblas-se
 BLAS_LIBS ?= -L$(BLAS_DIR) -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR) -llapacke -lopenblas
 
 # PGXS has a "check" of its own that only refuses; ours is there when it is asked for.
-ifneq ($(filter check demo matrix,$(MAKECMDGOALS)),)
-.PHONY: check demo matrix
+ifneq ($(filter check demo matrix torture,$(MAKECMDGOALS)),)
+.PHONY: check demo matrix torture
 check:
 	bash test/run.sh
+
+torture:
+	bash test/torture.sh
 
 demo:
 	bash demo/run.sh
@@ -85,7 +89,7 @@ build/unit/%: test/unit/%.c test/unit/unit.h build/libcommrec_core.a
 
 # Fuzz targets, by clang: what bytes are accepted does not depend on BLAS, which is not watched.
 .PHONY: fuzz
-FUZZ_CC ?= $(firstword $(wildcard /usr/bin/clang-14) clang)
+FUZZ_CC ?= clang
 FUZZ_FLAGS = -std=gnu11 -g -O2 -Wall -Wextra -Werror -Wdeclaration-after-statement -Wvla -fno-omit-frame-pointer \
 	-ffp-contract=off -fsanitize=address,undefined -fno-sanitize-recover=all -Isrc $(BLAS_CPPFLAGS)
 FUZZ_CORE = $(patsubst src/core/%.c,build/fuzz/core/%.o,$(wildcard src/core/*.c))

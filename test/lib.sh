@@ -282,7 +282,7 @@ work_copy_postgres()
 		*) die "the PostgreSQL installation of \"$SYSTEM_PG_CONFIG\" cannot be copied" ;;
 	esac
 	# Another commrec that is installed in the system must not be what is tested.
-	as_user find "$WORK/pg" -name 'commrec*' -prune -exec rm -rf '{}' +
+	as_user find "$("$PG_CONFIG" --pkglibdir)" "$("$PG_CONFIG" --sharedir)" -name 'commrec*' -prune -exec rm -rf '{}' +
 }
 
 # ---------------------------------------------------------------------------

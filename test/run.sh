@@ -10,11 +10,12 @@
 # include what), unit (core, without a server, with sanitizers), fuzz (the
 # decoders of stored bytes, COMMREC_FUZZ_SECONDS (60) of them together), regress
 # (pg_regress and isolation), tap (as many files at a time as there are cores).
-# Without PART: all.  At the end stands a table of what has been promised, in how
-# many cases that was tried, and how often it failed; a test adds to it by lines
+# Without PART: all of these (valgrind is for test/torture.sh).  At the end stands
+# a table of what has been promised, in how many cases that was tried, and how
+# often it failed; a test adds to it by lines
 #	# promise: TEXT | CASES | FAILURES
 # The last line says how many checks passed and failed; the exit status is 1 if
-# any failed.
+# any failed.  doc/testing.md has more.
 set -euo pipefail
 exec </dev/null
 
@@ -22,8 +23,6 @@ PROGRAM=test/run.sh
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=test/lib.sh
 . "$TOP/test/lib.sh"
-
-CLANG=14						# what Debian's postgresql-server-dev-15 brings along
 
 parts=("$@")
 passed=0
@@ -38,9 +37,9 @@ build_flags()
 for part in "${parts[@]}"
 do
 	case $part in
-		layers | unit | fuzz | regress | tap) ;;
+		layers | unit | fuzz | regress | tap | valgrind) ;;
 		-h | --help)
-			sed -n '3,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+			sed -n '3,19s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 			exit 0
 			;;
 		*) die "unknown part \"$part\"" "usage: bash test/run.sh [layers] [unit] [fuzz] [regress] [tap]" ;;
@@ -206,6 +205,17 @@ show_tap()
 	done
 }
 
+# The regression tests once more, on the server that test/torture.sh has made.
+test_valgrind()
+{
+	local began=$SECONDS
+	local log=$WORK/log/valgrind.log
+
+	[ -n "${COMMREC_VALGRIND_SERVER:-}" ] || die "there is no server for valgrind" "bash test/torture.sh makes it."
+	run_logged "$log" 86400 bash "$WORK/src/test/valgrind.sh" "$COMMREC_VALGRIND_SERVER"
+	tally valgrind "$log" "$status" $((SECONDS - began)) || show valgrind "$log" 1000
+}
+
 declare -A tap_name=()			# of the TAP files that run now, by process
 declare -A tap_began=()
 
@@ -220,7 +230,7 @@ tap_start()
 	pgxs=$(dirname "$(dirname "$("$PG_CONFIG" --pgxs)")")
 	as_user mkdir -p "$WORK/tap/$name" "$WORK/tap/ports"
 	cd "$WORK/tap/$name"
-	limited "$WORK/log/$name.log" 400 env \
+	limited "$WORK/log/$name.log" "${COMMREC_TAP_SECONDS:-400}" env \
 		"PATH=$PGBIN:$PATH" "TESTDIR=$WORK/tap/$name" "PG_REGRESS=$pgxs/test/regress/pg_regress" \
 		"PG_TEST_TIMEOUT_DEFAULT=${PG_TEST_TIMEOUT_DEFAULT:-120}" "PG_TEST_PORT_DIR=$WORK/tap/ports" \
 		"COMMREC_SOURCE=$WORK/src" \
@@ -294,7 +304,12 @@ promises()
 }
 
 mapfile -t packages < <(base_packages; printf '%s\n' perl libipc-run-perl)
-! wanted fuzz || packages+=("clang-$CLANG" "libclang-rt-$CLANG-dev")
+if wanted fuzz
+then
+	# What sanitizers and libFuzzer need is a package of its own since Debian 12.
+	packages+=(clang)
+	grep -q '^VERSION_ID="11"' /etc/os-release || packages+=(libclang-rt-dev)
+fi
 packages_install "${packages[@]}"
 
 trap stop_all EXIT
@@ -312,6 +327,10 @@ build
 ! wanted fuzz || test_fuzz
 ! wanted regress || test_regress
 ! wanted tap || test_tap
+if [ ${#parts[@]} -gt 0 ] && wanted valgrind
+then
+	test_valgrind
+fi
 
 promises || [ "$failed" -gt 0 ] || failed=1
 [ "$skipped" -eq 0 ] || printf '%d skipped\n' "$skipped"
