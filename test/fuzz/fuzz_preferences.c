@@ -29,6 +29,22 @@ encode_again(const float *preferences, uint32_t count)
 	free(again);
 }
 
+/* Is each of them among the floats that are stored? */
+static int
+are_stored(const uint8_t *bytes, size_t size, const float *preferences, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+	{
+		size_t		at = 12;
+
+		while (at + 4 <= size && memcmp(bytes + at, &preferences[i], 4) != 0)
+			at += 4;
+		if (at + 4 > size)
+			return 0;
+	}
+	return 1;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -42,6 +58,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	{
 		for (uint32_t i = 0; i < count; i++)
 			REQUIRE(cr_all_finite(preferences + i, 1));
+		REQUIRE(are_stored(bytes, size, preferences, count));
 		encode_again(preferences, count);
 	}
 	else

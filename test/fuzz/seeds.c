@@ -16,6 +16,7 @@
 #include "core/embedding.h"
 #include "core/fold_in.h"
 #include "core/itemset.h"
+#include "core/neighbors.h"
 #include "core/pack.h"
 #include "core/parts.h"
 #include "core/preferences.h"
@@ -103,6 +104,18 @@ seed_itemset(void)
 	for (int32_t bit = 0; bit < CR_ITEMSET_BITS; bit = 2 * bit + 1)
 		cr_itemset_add(bytes, CR_ITEMSET_BITS + bit);
 	save("itemset", "second", CR_ITEMSET_BYTES);
+}
+
+static void
+seed_neighbors(void)
+{
+	const int32_t item_no[4] = {0, 63, 64, 99999};
+	const float weight[4] = {0.5f, -0.25f, 1e-30f, 3e38f};
+
+	cr_neighbors_encode(item_no, weight, 0, bytes);
+	save("neighbors", "empty", cr_neighbors_size(0));
+	cr_neighbors_encode(item_no, weight, 4, bytes);
+	save("neighbors", "four", cr_neighbors_size(4));
 }
 
 static void
@@ -269,6 +282,7 @@ main(int argc, char **argv)
 	seed_seen();
 	seed_preferences();
 	seed_itemset();
+	seed_neighbors();
 	seed_blocks();
 	seed_fold_in();
 	seed_parts();
