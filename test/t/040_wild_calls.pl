@@ -27,11 +27,12 @@ $node->psql('postgres', "\\i $source/test/t/wild.sql", on_error_die => 1);
 # What procedures do lasts: they have a database of their own.
 $node->safe_psql('template1', 'CREATE DATABASE loose TEMPLATE postgres');
 
-# Start a session that makes statements by a query, and runs each in a transaction of its own.
+# Start a session that makes statements by a query, and runs each in a transaction of its own.  What
+# it prints goes to files: a pipe would hold it up until somebody reads.
 sub start_calls
 {
-	my ($dbname, $statements) = @_;
-	my %run = (stdout => '', stderr => '');
+	my ($name, $dbname, $statements) = @_;
+	my %run = map { $_ => "$PostgreSQL::Test::Utils::tmp_check/$name.$_" } qw(stdout stderr);
 
 	$run{handle} = IPC::Run::start(
 		[ 'psql', '-XAt', '-v', 'VERBOSITY=verbose', '-d', $node->connstr($dbname), '-f', '-' ],
@@ -42,7 +43,7 @@ sub start_calls
 			-- Trainings of a few events are not worth a process.
 			SET max_parallel_workers = 0;
 			$statements \\gexec
-		}, '>', \$run{stdout}, '2>', \$run{stderr});
+		}, '>', $run{stdout}, '2>', $run{stderr});
 	return \%run;
 }
 
@@ -51,7 +52,7 @@ sub errors
 {
 	my ($session) = @_;
 
-	return grep { /ERROR:|FATAL:|PANIC:|server closed|connection/ } split /\n/, $session->{stderr};
+	return grep { /ERROR:|FATAL:|PANIC:|server closed|connection/ } split /\n/, slurp_file($session->{stderr});
 }
 
 my $session_calls = qq{
@@ -59,8 +60,8 @@ my $session_calls = qq{
 	FROM wild.callable, generate_series(1, $calls) AS call
 	WHERE kind <> 'p' AND number % 2 = %d
 	ORDER BY number, call};
-my @sessions = map { start_calls('postgres', $session_calls =~ s/%d/$_/r) } (0, 1);
-my $procedures = start_calls('loose', qq{
+my @sessions = map { start_calls("calls_$_", 'postgres', $session_calls =~ s/%d/$_/r) } (0, 1);
+my $procedures = start_calls('procedures', 'loose', qq{
 	SELECT wild.statement(number, call) FROM wild.callable, generate_series(1, $calls) AS call
 	WHERE kind = 'p'
 	ORDER BY number, call});
@@ -71,7 +72,7 @@ my (%states, @bugs);
 my $done = 0;
 for my $session (@sessions)
 {
-	for (split /\n/, $session->{stdout})
+	for (split /\n/, slurp_file($session->{stdout}))
 	{
 		my ($number, $call, $state, $rest) = /^(\d+)\|(\d+)\|(\w{5})(.*)$/ or next;
 		$done++;
@@ -84,7 +85,7 @@ my $functions = $node->safe_psql('postgres', q{SELECT count(*) FROM wild.callabl
 is($done, $functions * $calls, "$functions functions and aggregates: $calls calls of each come to an end");
 
 my @refused = errors($procedures);
-my $called  = () = $procedures->{stdout} =~ /^CALL$/mg;
+my $called  = () = slurp_file($procedures->{stdout}) =~ /^CALL$/mg;
 $functions = $node->safe_psql('postgres', q{SELECT count(*) FROM wild.callable WHERE kind = 'p'});
 is($called + @refused, $functions * $calls, "$functions procedures: $calls calls of each come to an end");
 cmp_ok($called, '>', 0, "$called of them do what is asked");
