@@ -1,6 +1,7 @@
-# Every function with wild arguments of its types: no crash, no internal error, no call that takes long.
+# Every function with wild arguments of its types, and a model with wild values in its tables: no
+# crash, no internal error, no call that takes long.
 #
-# COMMREC_WILD_CALLS (1000) calls a function.  A call may take 2 s; machines that have other things
+# COMMREC_WILD_CALLS (1000) calls a function, and three times as many values in tables.  A call may take 2 s; machines that have other things
 # to do get COMMREC_WILD_SLACK (5) times as much.
 use strict;
 use warnings;
@@ -65,7 +66,10 @@ my $procedures = start_calls('procedures', 'loose', qq{
 	SELECT wild.statement(number, call) FROM wild.callable, generate_series(1, $calls) AS call
 	WHERE kind = 'p'
 	ORDER BY number, call});
-$_->{handle}->finish for @sessions, $procedures;
+my $changes = 3 * $calls;
+my $accidents = start_calls('accidents', 'postgres', qq{
+	SELECT format('SELECT %s, wild.accident(%1\$s)', call) FROM generate_series(1, $changes) AS call});
+$_->{handle}->finish for @sessions, $procedures, $accidents;
 
 my %signatures = map { split /\|/, $_, 2 } split /\n/, $node->safe_psql('postgres', 'SELECT number, signature FROM wild.callable');
 my (%states, @bugs);
@@ -91,10 +95,18 @@ is($called + @refused, $functions * $calls, "$functions procedures: $calls calls
 cmp_ok($called, '>', 0, "$called of them do what is asked");
 push @bugs, grep { !/ERROR:  (?!$bug)\w{5}:/ } @refused;
 
+my @answers = grep { /^\d+\|\w{5}/ } split /\n/, slurp_file($accidents->{stdout});
+is(scalar(@answers), $changes, "$changes changes of a model's tables: something answers each time");
+cmp_ok(scalar(grep { /\|XX001/ } @answers), '>', 0, 'damage is noticed');
+my @misread = ((grep { /^\d+\|\w{5}./ } @answers), errors($accidents));
+is(scalar(@misread), 0, "no internal error, and no answer that takes $timeout s")
+  or diag(join("\n", @misread > 40 ? @misread[ 0 .. 39 ] : @misread));
+
 is(scalar(@bugs), 0, "no internal error, and no call that takes $timeout s")
   or diag(join("\n", @bugs > 40 ? @bugs[ 0 .. 39 ] : @bugs));
 unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC|TRAP/, 'no process dies');
 promise('wild arguments lead to no crash, internal error or hang', $done + $called + @refused, scalar(@bugs));
+promise('wild values in the tables of a model lead to none either', $changes, scalar(@misread));
 
 for my $number (sort { $a <=> $b } keys %states)
 {

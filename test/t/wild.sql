@@ -107,11 +107,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$ SELECT ((hashint8extended(seed, step) & 1073741823) % greatest(below, 1))::integer $$;
 
 -- Real bytes after an accident: some are left as they are.
-CREATE FUNCTION wild.damaged(number integer, seed integer) RETURNS bytea
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+CREATE FUNCTION wild.damaged(result bytea, seed integer) RETURNS bytea
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
 AS $$
 DECLARE
-	result bytea := (SELECT b.bytes FROM wild.bytes AS b WHERE b.number = damaged.number);
 	size integer := octet_length(result);
 	place integer := wild.hashed(seed, 1, size);
 BEGIN
@@ -139,6 +138,10 @@ BEGIN
 	END CASE;
 END
 $$;
+
+CREATE FUNCTION wild.damaged(number integer, seed integer) RETURNS bytea
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$ SELECT wild.damaged(b.bytes, seed) FROM wild.bytes AS b WHERE b.number = damaged.number $$;
 
 -- ---------------------------------------------------------------------------
 -- Wild values: expressions by type, and by name of the argument where that says more
@@ -430,12 +433,11 @@ BEGIN
 END
 $$;
 
--- Run a call and undo it: its SQLSTATE, and what else there is to say of one that must not be.
-CREATE FUNCTION wild.call(number integer, call integer) RETURNS text
+-- Run statements and undo them: the SQLSTATE, and what else there is to say of one that must not be.
+CREATE FUNCTION wild.try(statement text) RETURNS text
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-	statement text := wild.statement(number, call);
 	state text;
 	message text;
 	context text;
@@ -454,7 +456,63 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION wild.call(number integer, call integer) RETURNS text
+LANGUAGE sql VOLATILE
+AS $$ SELECT wild.try(wild.statement(number, call)) $$;
+
 -- Errors without a code of their own, that nobody may get from wild arguments, or that are no answer to them.
 CREATE FUNCTION wild.is_bug(state text) RETURNS boolean
 LANGUAGE sql IMMUTABLE
 AS $$ SELECT state IN ('XX000', 'P0001', 'P0003', 'P0004') OR state ~ '^(53|57|58)' $$;
+
+-- ---------------------------------------------------------------------------
+-- Accidents in the tables of a model
+-- ---------------------------------------------------------------------------
+
+-- Every column of a model's tables, and what answers from them.
+CREATE TABLE wild.stored AS
+SELECT row_number() OVER (ORDER BY c.relname, a.attname)::integer AS number, c.oid::regclass::text AS relation,
+	a.attname::text AS column, a.atttypid AS type
+FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+WHERE c.relnamespace = 'm'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
+
+CREATE TABLE wild.answering (statement text);
+INSERT INTO wild.answering VALUES
+('SELECT * FROM m.recommend(%1$s, 5)'),
+('SELECT * FROM m.recommend(%1$s, 5, false, ARRAY[1, 2, 3, %2$s], ARRAY[4])'),
+('SELECT * FROM m.recommend(%1$s, 3, filter => ''even'', diversity => 0.5)'),
+('SELECT * FROM m.recommend(%1$s, 3, resurface_after => ''1 day'')'),
+('SELECT * FROM m.recommend(%1$s, 3, fresh => true)'),
+('SELECT * FROM commrec.recommend(''%1$s'', 1000, ''m'', false)'),
+('SELECT * FROM m.recommend_all(3, workers => 0)'),
+('SELECT m.score(%1$s, %2$s), m.satisfaction(%1$s), m.knowledge_spread(%1$s, ''2025-02-01'')'),
+('SELECT * FROM m.explain(%1$s, %2$s)'),
+('SELECT * FROM m.similar_items(%2$s, 5)'),
+('SELECT * FROM m.similar_users(%1$s, 5)'),
+('SELECT * FROM m.popular(5)'),
+('SELECT * FROM m.popular(5, kind => ''trending'')'),
+('SELECT * FROM m.satisfaction_detail(%1$s)'),
+('SELECT * FROM commrec.objective(''m'')'),
+('SELECT * FROM commrec.list_models()'),
+('SELECT * FROM commrec.rollback(''m'')'),
+('SELECT * FROM commrec.refresh_filter(''m'')'),
+('SELECT * FROM commrec.train(''m'')');
+
+-- A column of one row, or of all, gets another value; then something answers.
+CREATE FUNCTION wild.accident(call integer) RETURNS text
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	stored wild.stored;
+	value text;
+BEGIN
+	PERFORM setseed(((hashint8extended(call, 7) & 1073741823) / 1073741824.0)::double precision);
+	-- Bytes are most of what is stored.
+	SELECT s.* INTO stored FROM wild.stored AS s ORDER BY (s.type = 'bytea'::regtype AND random() < 0.3) DESC, random() LIMIT 1;
+	value := CASE WHEN stored.type = 'bytea'::regtype AND random() < 0.9 THEN format('wild.damaged(%I, %s)', stored.column, floor(random() * 1000000))
+		ELSE wild.argument(stored.type, stored.relation || '.' || stored.column) END;
+	RETURN wild.try(format('UPDATE %s SET %I = %s%s; %s', stored.relation, stored.column, value,
+		CASE WHEN random() < 0.5 THEN format(' WHERE ctid = (SELECT ctid FROM %s ORDER BY md5(ctid::text || %s) LIMIT 1)', stored.relation, call) ELSE '' END,
+		(SELECT format(a.statement, 1 + floor(random() * 3), floor(random() * 5)) FROM wild.answering AS a ORDER BY random() LIMIT 1)));
+END
+$$;
