@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use IPC::Open2 ();
 use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -13,7 +14,8 @@ use Time::HiRes qw(time usleep);
 
 our @EXPORT = qw(new_server load_events load_community model_digest answers_digest
   sql_fails start_sql finish_sql wait_for_sql wait_for_server shared_segments promise
-  versioned_tables stored_versions_sql damage_sql start_script server_processes kill_server_tree);
+  versioned_tables stored_versions_sql damage_sql start_script server_processes kill_server_tree
+  rate_events algorithms create_sql open_session ask close_session);
 
 # The clock of the checks that something ends within a second: slow machines get more.
 our $PROMPTLY = 3;
@@ -52,6 +54,39 @@ sub load_events
 		ANALYZE events;
 	});
 	return;
+}
+
+# Every third of those events becomes a rating, 1 to 5.
+sub rate_events
+{
+	my ($node) = @_;
+
+	$node->safe_psql('postgres', q{
+		ALTER TABLE events ADD value double precision;
+		UPDATE events SET action = 'rating', value = 1 + (user_id + item_id) % 5 WHERE (user_id + item_id) % 3 = 0;
+		VACUUM ANALYZE events});
+	return;
+}
+
+# The names of all algorithms that the server knows.
+sub algorithms
+{
+	my ($node) = @_;
+	my $err = '';
+
+	$node->psql('postgres', q{SELECT commrec.check_hyperparameters('?', '{}')}, stderr => \$err);
+	return ($err =~ /Known algorithms are: (.*)\./)[0] =~ /"(\w+)"/g;
+}
+
+# Statement: make a model over events that were rated, for an algorithm.
+sub create_sql
+{
+	my ($name, $algorithm) = @_;
+	my $value = $algorithm eq 'als' ? q{, value_column => 'value'} : '';
+
+	return qq{DO \$\$ BEGIN
+		PERFORM commrec.create_model('$name', 'events', action_column => 'action', time_column => 'at'$value);
+		PERFORM commrec.alter_model('$name', algorithm => '$algorithm'); END \$\$};
 }
 
 # The community of demo/ as events and items, in database "dbname".
@@ -338,6 +373,48 @@ sub server_processes
 		push @children, $1 if $line =~ /^(\d+) \(.*\) \S $postmaster /s;
 	}
 	return ($postmaster, @children);
+}
+
+# A session that stays open, for many small questions.  ask() gives the answer without delay,
+# errors included, and dies if there is none in that many seconds.
+sub open_session
+{
+	my ($node, $dbname) = @_;
+	my %session;
+
+	# A shell only for its redirection: errors come in between the answers.
+	$session{pid} = IPC::Open2::open2(
+		$session{out}, $session{in}, 'sh', '-c', 'exec psql -XAtq -v VERBOSITY=verbose -d "$1" 2>&1', 'sh',
+		$node->connstr($dbname // 'postgres'));
+	return \%session;
+}
+
+sub ask
+{
+	my ($session, $sql, $limit) = @_;
+	my $answer = '';
+
+	local $SIG{ALRM} = sub { die "no answer to: $sql\n" };
+	alarm($limit // $PostgreSQL::Test::Utils::timeout_default);
+	print { $session->{in} } "$sql;\n\\echo <end>\n";
+	while (defined(my $line = readline $session->{out}))
+	{
+		last if $line eq "<end>\n";
+		$answer .= $line;
+	}
+	alarm 0;
+	chomp $answer;
+	return $answer;
+}
+
+sub close_session
+{
+	my ($session) = @_;
+
+	close $session->{in};
+	close $session->{out};
+	waitpid $session->{pid}, 0;
+	return;
 }
 
 # Letter of a process's state: Z if only its entry in the table of processes is left, '' if

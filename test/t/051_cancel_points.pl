@@ -1,0 +1,198 @@
+# A cancel at random points of everything that takes long: how long the answer takes, and that
+# nothing stays behind.
+#
+#	COMMREC_CANCEL_POINTS	how many (100)
+#	COMMREC_CANCEL_SCALE	how many times the events (1)
+#	COMMREC_SEED			of the random points; printed, to do it again
+use strict;
+use warnings;
+
+use Commrec;
+use List::Util qw(shuffle);
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+my $points = $ENV{COMMREC_CANCEL_POINTS} // 100;
+my $scale  = $ENV{COMMREC_CANCEL_SCALE} // 1;
+my $seed   = $ENV{COMMREC_SEED} // int(time() * 1000) % 1_000_000;
+
+# With mmap, shared memory segments are files that can be counted.
+my $node = new_server('cancel_points', q{
+max_worker_processes = 8
+dynamic_shared_memory_type = mmap
+shared_buffers = 64MB
+client_min_messages = error
+});
+
+srand($seed);
+note("COMMREC_SEED=$seed");
+load_events($node, 1500 * $scale, 1000, 40);
+rate_events($node);
+my @algorithms = algorithms($node);
+for my $algorithm (@algorithms)
+{
+	$node->safe_psql('postgres', create_sql("m_$algorithm", $algorithm));
+}
+$node->safe_psql('postgres', q{SELECT FROM commrec.train('m_ials', '{"factors": 16, "epochs": 3}')});
+my $answers = answers_digest($node, 'm_ials');
+
+# ---------------------------------------------------------------------------
+# What is cancelled
+# ---------------------------------------------------------------------------
+
+# Statements, and the seconds within which the random point lies: what one that ended by itself
+# has taken, and a guess at first.
+my @kinds;
+
+sub kind
+{
+	my ($name, $sql) = @_;
+
+	push @kinds, { name => $name, sql => $sql, seconds => 0.6 * $scale, slowest => 0, points => 0 };
+	return;
+}
+
+for my $algorithm (@algorithms)
+{
+	kind("train $algorithm, $_ workers", "SELECT commrec.train('m_$algorithm', workers => $_, deploy => 'never')")
+	  for 0 .. 2;
+	kind("evaluate $algorithm", "SELECT count(*) FROM commrec.evaluate('m_$algorithm')");
+}
+kind('tune', q{CALL commrec.tune('m_ials', trials => 3)});
+kind('refresh', q{CALL commrec.refresh('m_ials', deploy => 'never')});
+kind('train if_better', q{SELECT commrec.train('m_ials', deploy => 'if_better')});
+kind('recommend_all', q{SELECT count(*) FROM commrec.recommend_all('m_ials', k => 100)});
+kind('materialize', q{CALL commrec.materialize('m_ials', 'shown', k => 50)});
+kind('aggregate', q{SELECT length(commrec.ials(user_id, item_id, 1, '{"factors": 64}')) FROM events});
+kind('aggregate by group', q{
+	SELECT sum(length(model)) FROM (
+		SELECT commrec.ials(user_id, item_id, 1, '{"factors": 64}') AS model FROM events GROUP BY user_id % 7) AS g});
+
+# ---------------------------------------------------------------------------
+# Cancelling
+# ---------------------------------------------------------------------------
+
+my $control  = open_session($node);
+my $segments = grep { /^mmap/ } slurp_dir($node->data_dir . '/pg_dynshmem');
+my %ways     = (
+	# The time at which the server passes the signal on, by the same clock.
+	'pg_cancel_backend' => sub {
+		my ($backend) = @_;
+
+		return (split /\|/, ask($control, "SELECT extract(epoch FROM clock_timestamp()), pg_cancel_backend($backend)"))[0];
+	},
+	'PQcancel' => sub {
+		my ($backend, $client) = @_;
+		my $now = time();
+
+		kill 'INT', $client;
+		return $now;
+	});
+my @tried;        # seconds of every answer
+my @failures;
+
+sub failure
+{
+	my ($what) = @_;
+
+	push @failures, $what;
+	diag($what);
+	return;
+}
+
+# Run a statement and cancel it at a random point of its time.  Seconds until the answer; none
+# if it ended before.
+sub cancel_once
+{
+	my ($kind, $way) = @_;
+	my $delay   = rand $kind->{seconds};
+	my $timeout = $way eq 'statement_timeout' ? 1 + int($delay * 1000) : 0;
+	my $client  = open my $out, '-|', 'sh', '-c', 'exec psql "$@" 2>&1', 'sh', '-XAtq', '-v', 'VERBOSITY=verbose',
+	  '-d', $node->connstr('postgres'), '-c', "SET statement_timeout = $timeout", '-c', 'SELECT pg_backend_pid()',
+	  '-c', $kind->{sql};
+	my ($backend) = readline($out) =~ /^(\d+)$/ or die 'no session';
+	my $began = time();
+	my $cancelled;
+
+	usleep($delay * 1e6);
+	$cancelled = $timeout ? $began + $timeout / 1000 : $ways{$way}->($backend, $client);
+	my $said = do { local $/; readline $out };
+	my $now = time();
+	close $out;
+	return $now - $cancelled if $said =~ /ERROR:\s+57014/;
+	# The first run shows what there is not for this algorithm.
+	if ($said =~ /ERROR:\s+(0A000|55000)/ && $kind->{points} == 0)
+	{
+		$kind->{is_refused} = 1;
+		return;
+	}
+	failure("$kind->{name}: $said") if $said =~ /(ERROR|FATAL|PANIC|connection)/;
+	$kind->{seconds} = $now - $began;
+	return;
+}
+
+# What a cancelled statement may leave for no more than a moment.
+sub left_behind
+{
+	return ask($control, q{
+		SELECT (SELECT count(*) FROM pg_stat_activity
+				WHERE backend_type = 'parallel worker'
+					OR (backend_type = 'client backend' AND pid <> pg_backend_pid()))
+			|| ' sessions and workers, ' || (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory') || ' locks'})
+	  . ', ' . ((grep { /^mmap/ } slurp_dir($node->data_dir . '/pg_dynshmem')) - $segments) . ' segments';
+}
+
+sub nothing_is_left
+{
+	my ($what) = @_;
+	my $nothing = '0 sessions and workers, 0 locks, 0 segments';
+	my $until   = time() + $PROMPTLY;
+	my $left;
+
+	while (($left = left_behind()) ne $nothing && time() < $until)
+	{
+		usleep(5_000);
+	}
+	failure("after $what there are left: $left") if $left ne $nothing;
+	return;
+}
+
+# Every kind in turn, in every way in turn.
+my @all_ways = ('pg_cancel_backend', 'statement_timeout', 'PQcancel');
+my $turn = 0;
+
+while (@tried < $points)
+{
+	for my $kind (shuffle(grep { !$_->{is_refused} } @kinds))
+	{
+		my $took = cancel_once($kind, $all_ways[ $turn++ % 3 ]);
+
+		nothing_is_left($kind->{name});
+		next if !defined $took;
+		push @tried, $took;
+		$kind->{points}++;
+		$kind->{slowest} = $took if $took > $kind->{slowest};
+		failure(sprintf '%s: answered after %.2f s', $kind->{name}, $took) if $took > $PROMPTLY;
+		last if @tried >= $points;
+	}
+}
+
+my @sorted = sort { $a <=> $b } @tried;
+my $p99 = $sorted[ int(0.99 * $#sorted + 0.5) ];
+
+note(sprintf 'cancel to answer, %d points: median %.3f s, p99 %.3f s, longest %.3f s',
+	scalar @sorted, $sorted[ $#sorted / 2 ], $p99, $sorted[-1]);
+note(sprintf '%-30s %3d points in %.2f s, slowest answer %.3f s', @$_{qw(name points seconds slowest)})
+  for sort { $b->{slowest} <=> $a->{slowest} } @kinds;
+
+cmp_ok($p99, '<', $PROMPTLY, 'a cancel is answered at once');
+is(scalar @failures, 0, 'and nothing is left behind');
+is(answers_digest($node, 'm_ials'), $answers, 'the old model answers');
+is($node->safe_psql('postgres', q{SELECT version FROM m_ials.version WHERE deployed}), '1', 'as the old version');
+promise('cancel at random points: answered within 1 s (p99), no worker, lock or shared memory left',
+	scalar @tried, scalar @failures + grep { $_ > 1 } @sorted[ 0 .. int(0.99 * $#sorted) ]);
+
+close_session($control);
+$node->stop;
+done_testing();
