@@ -8,6 +8,7 @@
 
 #include "catalog/pg_type.h"
 
+#include "common/blas.h"
 #include "common/errors.h"
 #include "core/ials.h"
 #include "core/preference.h"
@@ -40,6 +41,7 @@ BeginSolver(FoldIn *fold, Lookup *lookup)
 	const uint8 *gram = LookupBytes(lookup, FOLD_GRAM, &length);
 	CrStatus	status = CR_CORRUPT;
 
+	BlasPrepare();
 	if (gram != NULL)
 		status = cr_fold_in_begin(&fold->solver, factors, gram, length,
 								  (void *) TYPEALIGN(ALIGNMENT, memory));

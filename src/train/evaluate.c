@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "common/blas.h"
 #include "common/workers.h"
 #include "core/auto.h"
 #include "store/evaluation.h"
@@ -345,6 +346,7 @@ Evaluate(Oid schema, const EvaluateOptions *options, EvaluateResult *result)
 
 	resolved.workers = MaintenanceWorkers(options->workers);
 	check_may_evaluate(schema);
+	BlasPrepare();
 	context = AllocSetContextCreate(CurrentMemoryContext, "commrec evaluation",
 									ALLOCSET_DEFAULT_SIZES);
 	old_context = MemoryContextSwitchTo(context);

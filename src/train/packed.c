@@ -11,6 +11,7 @@
 
 #include "utils/memutils.h"
 
+#include "common/blas.h"
 #include "train/blend.h"
 #include "train/packed.h"
 #include "train/train.h"
@@ -144,6 +145,7 @@ PackedTrain(const PackedRows *rows, const CrHyperparameters *hyperparameters, Si
 	bytea	   *packed;
 	bool		is_learnable;
 
+	BlasPrepare();
 	run->used = *hyperparameters;
 	BudgetInit(&run->budget);
 	BudgetReserve(&run->budget, held, "the state of the aggregate");

@@ -13,6 +13,7 @@
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
+#include "common/blas.h"
 #include "common/errors.h"
 #include "common/guc.h"
 #include "common/memory.h"
@@ -103,6 +104,7 @@ SolverCreate(const CrGramView *gram, const SolveParams *params)
 	solver->stride = cr_factor_stride(gram->dims);
 	solver->slice = Max(SLICE_WORK / (dims * dims), SLICE_MIN);
 	solver->context = CurrentMemoryContext;
+	BlasPrepare();
 	BudgetInit(&budget);
 	solver->workspace = AllocAligned(solver->context, &budget, cr_ials_workspace_size(gram->dims));
 	solver->solution = AllocAligned(solver->context, &budget, sizeof(float) * solver->stride);

@@ -7,6 +7,7 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 
+#include "common/blas.h"
 #include "train/team.h"
 
 #define COMMREC_KEY_TEAM		UINT64CONST(0xC033EC0000000001)
@@ -59,5 +60,6 @@ TeamAttach(shm_toc *toc)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the training that this worker belongs to is gone")));
+	BlasPrepare();
 	return segment;
 }

@@ -25,7 +25,7 @@ typedef struct Team
 /* Returns how many workers were launched; they are gone. */
 extern int	TeamRun(const Team *team);
 
-/* For a worker, given its function's table of contents: the shared segment, mapped. */
+/* For a worker, given its function's table of contents: the shared segment, mapped.  BLAS may be used. */
 extern dsm_segment *TeamAttach(shm_toc *toc);
 
 #endif							/* COMMREC_TEAM_H */

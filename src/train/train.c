@@ -18,6 +18,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "common/blas.h"
 #include "common/workers.h"
 #include "core/auto.h"
 #include "store/publish.h"
@@ -558,6 +559,7 @@ TrainModel(Oid schema, const TrainOptions *options)
 
 	resolved.workers = MaintenanceWorkers(options->workers);
 	CheckMayTrain(schema);
+	BlasPrepare();
 	context = AllocSetContextCreate(CurrentMemoryContext, "commrec training",
 									ALLOCSET_DEFAULT_SIZES);
 	old_context = MemoryContextSwitchTo(context);

@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "common/blas.h"
 #include "common/compat.h"
 #include "common/workers.h"
 #include "store/deploy.h"
@@ -494,6 +495,7 @@ Tune(Oid schema, const TuneOptions *options)
 	PreventCommandDuringRecovery("commrec.tune()");
 	ModelRequireOwner(schema);
 	resolved.workers = MaintenanceWorkers(options->workers);
+	BlasPrepare();
 	old_context = MemoryContextSwitchTo(context);
 	run = palloc0(sizeof(TuneRun));
 	run->options = &resolved;
