@@ -5,7 +5,9 @@ BLAS_DIR ?= $(firstword $(wildcard /usr/lib/$(MULTIARCH)/openblas-serial) /usr/l
 BLAS_CPPFLAGS ?= $(addprefix -I,$(wildcard /usr/include/$(MULTIARCH)/openblas-serial /usr/include/$(MULTIARCH)))
 BLAS_LIBS ?= -L$(BLAS_DIR) -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR) -llapacke -lopenblas
 
-CFLAGS = -std=gnu11 -O3 -Wall -Wextra -ffp-contract=off -fno-math-errno -fno-trapping-math
+# The second line is what PostgreSQL is built with, and therefore its extensions.
+CFLAGS = -std=gnu11 -O3 -Wall -Wextra -ffp-contract=off -fno-math-errno -fno-trapping-math \
+	-fPIC -fno-strict-aliasing -fwrapv
 ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
 $(OUT)/%_avx2.o: CFLAGS += -mavx2 -mfma
 $(OUT)/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512

@@ -17,7 +17,8 @@
 
 #define PANEL_FLOATS		8192	/* 32 KB: a panel stays in the first-level cache */
 #define PANEL_ROWS_MIN		64		/* below this a rank-k update is bound by memory */
-#define CACHED_FLOATS		131072	/* 512 KB: in the second-level cache */
+#define CACHED_FLOATS		1048576	/* 4 MB: from the third-level cache, in order, is faster than anew */
+#define CACHED_ROWS			8192	/* few rows are longer, and with few factors memory counts */
 
 #define JITTER_FIRST		1e-6	/* of the mean diagonal; ten times as much per attempt */
 #define JITTER_LAST			1e-2
@@ -53,7 +54,9 @@ panel_rows(int32_t stride)
 static int32_t
 cached_rows(int32_t stride)
 {
-	return CACHED_FLOATS / stride / CR_LANES_MAX * CR_LANES_MAX;
+	int32_t		rows = CACHED_FLOATS / stride / CR_LANES_MAX * CR_LANES_MAX;
+
+	return rows < CACHED_ROWS ? rows : CACHED_ROWS;
 }
 
 size_t
@@ -143,6 +146,9 @@ cr_ials_row_regularization(const CrIalsParams *params, double weight_sum, int64_
 {
 	double		frequency = weight_sum + params->unobserved_weight * (double) opposite;
 
+	/* What pow() would give, but this is asked of every row, and 1 is the usual exponent. */
+	if (params->regularization_exponent == 1.0)
+		return params->regularization * frequency;
 	return params->regularization * pow(frequency, params->regularization_exponent);
 }
 
@@ -156,6 +162,7 @@ begin_state(const CrIalsHalf *half, int64_t row, CrIalsRow *state)
 	state->weight_sum = 0.0;
 	state->pass = 0;
 	state->square = 0.0;
+	state->regularization = 0.0;
 }
 
 void
@@ -235,10 +242,13 @@ cr_ials_gather(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *stat
 void
 cr_ials_flush_right(const CrIalsWorkspace *w)
 {
+	double	   *restrict sum = w->right_sum;
+	float	   *restrict right = w->right;
+
 	for (int32_t i = 0; i < w->stride; i++)
 	{
-		w->right_sum[i] += w->right[i];
-		w->right[i] = 0.0f;
+		sum[i] += right[i];
+		right[i] = 0.0f;
 	}
 }
 
@@ -367,9 +377,10 @@ complete_system(const CrIalsWorkspace *w, double regularization, int32_t constan
 	return sum / w->factors;
 }
 
-/* x.b and x.x; four sums each, so that additions need not wait for each other. */
-static void
-sum_products(const float *x, const double *b, int32_t stride, double *x_dot_b, double *x_dot_x)
+/* Four sums each, so that additions need not wait for each other. */
+void
+cr_ials_sum_products(const float *x, const double *b, int32_t stride, double *x_dot_b,
+					 double *x_dot_x)
 {
 	double		with_b[4] = {0};
 	double		with_x[4] = {0};
@@ -422,7 +433,7 @@ add_explicit_loss(const CrIalsHalf *half, const CrIalsWorkspace *w, const CrIals
 
 	for (int32_t i = 0; i < w->factors; i++)
 		excess -= (double) w->residual[i] * w->solution[i];
-	sum_products(w->solution, w->right_sum, w->stride, &x_dot_b, &x_dot_x);
+	cr_ials_sum_products(w->solution, w->right_sum, w->stride, &x_dot_b, &x_dot_x);
 	loss->fit += state->square - x_dot_b - excess;
 	loss->penalty += regularization * (x_dot_x - 1.0);
 }
@@ -496,7 +507,7 @@ cr_ials_row_finish(const CrIalsHalf *half, CrIalsRow *state, CrIalsLoss *loss, v
 		add_explicit_loss(half, &w, state, regularization, loss);
 		return CR_OK;
 	}
-	sum_products(x, w.right_sum, w.stride, &x_dot_b, &x_dot_x);
+	cr_ials_sum_products(x, w.right_sum, w.stride, &x_dot_b, &x_dot_x);
 	loss->fit += state->weight_sum - x_dot_b;
 	loss->penalty += regularization * x_dot_x;
 	return CR_OK;

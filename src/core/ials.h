@@ -84,6 +84,7 @@ typedef struct CrIalsRow
 	double		weight_sum;		/* C_u of the events accumulated so far */
 	int			pass;			/* of CG over the events; 0 finds the residual */
 	double		square;			/* |residual|^2 of CG; explicit rows: sum of the squared targets */
+	double		regularization; /* of CG, known after the first pass */
 } CrIalsRow;
 
 /* What solving rows adds to the loss, in double. */

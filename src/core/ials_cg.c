@@ -14,19 +14,6 @@
 
 #define SQUARE_MIN		1e-12	/* of |b|^2: a smaller residual is rounding */
 
-static double
-dot(const float *a, const float *b, int32_t stride)
-{
-	double		sum[4] = {0};
-
-	for (int32_t i = 0; i < stride; i += 4)
-	{
-		for (int lane = 0; lane < 4; lane++)
-			sum[lane] += (double) a[i + lane] * b[i + lane];
-	}
-	return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
 /* image = gram * direction, to which the events are added next. */
 static void
 begin_pass(const CrIalsHalf *half, const CrIalsWorkspace *w)
@@ -45,12 +32,14 @@ cr_ials_cg_begin(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *st
 	begin_pass(half, w);
 }
 
-/* image += the panel's events, which begin at event "from". */
+/* image += "rows" events from event "from" on, which lie in the panel from row "filled" on. */
 static void
-project_panel(const CrIalsHalf *half, const CrIalsWorkspace *w, int64_t from, int32_t rows)
+project_panel(const CrIalsHalf *half, const CrIalsWorkspace *w, int64_t from, int32_t rows,
+			  int32_t filled)
 {
 	const float *weight = half->interactions->weight;
-	CrProduct	product = {w->panel, weight == NULL ? NULL : weight + from, rows, w->stride, w->dims};
+	CrProduct	product = {w->panel + (size_t) filled * w->stride,
+		weight == NULL ? NULL : weight + from, rows, w->stride, w->dims};
 
 	w->kernels->project(&product, w->direction, w->image);
 }
@@ -58,54 +47,44 @@ project_panel(const CrIalsHalf *half, const CrIalsWorkspace *w, int64_t from, in
 static void
 first_direction(const CrIalsWorkspace *w, CrIalsRow *state)
 {
+	const double *restrict right = w->right_sum;
+	const float *restrict image = w->image;
+	float	   *restrict residual = w->residual;
 	double		right_square = 0.0;
 
 	for (int32_t i = 0; i < w->stride; i++)
 	{
-		w->residual[i] = (float) w->right_sum[i] - w->image[i];
-		w->direction[i] = w->residual[i];
-		right_square += w->right_sum[i] * w->right_sum[i];
+		residual[i] = (float) right[i] - image[i];
+		right_square += right[i] * right[i];
 	}
-	state->square = dot(w->residual, w->residual, w->stride);
+	memcpy(w->direction, residual, (size_t) w->stride * sizeof(float));
+	state->square = w->kernels->dot(residual, residual, w->stride);
 	if (state->square <= SQUARE_MIN * right_square)
 		state->square = 0.0;
 }
 
-/* x += a p, r -= a A p, p = r + b p */
 static void
 step(const CrIalsWorkspace *w, CrIalsRow *state)
 {
-	float		length = (float) (state->square / dot(w->direction, w->image, w->stride));
-	double		square;
-	float		turn;
+	CrDescent	descent = {w->solution, w->residual, w->direction, w->image, w->stride};
 
-	for (int32_t i = 0; i < w->stride; i++)
-	{
-		w->solution[i] += length * w->direction[i];
-		w->residual[i] -= length * w->image[i];
-	}
-	square = dot(w->residual, w->residual, w->stride);
-	turn = (float) (square / state->square);
-	for (int32_t i = 0; i < w->stride; i++)
-		w->direction[i] = w->residual[i] + turn * w->direction[i];
-	state->square = square;
-}
-
-static double
-row_regularization(const CrIalsHalf *half, const CrIalsRow *state)
-{
-	return cr_ials_row_regularization(half->params, state->weight_sum,
-									  half->interactions->columns);
+	state->square = w->kernels->descend(&descent, state->square);
 }
 
 /* All events have been seen once more; returns true if there is another pass. */
 static int
 end_pass(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state)
 {
-	float		regularization = (float) row_regularization(half, state);
+	const float *restrict direction = w->direction;
+	float	   *restrict image = w->image;
+	float		regularization;
 
+	if (state->pass == 0)
+		state->regularization = cr_ials_row_regularization(half->params, state->weight_sum,
+														   half->interactions->columns);
+	regularization = (float) state->regularization;
 	for (int32_t i = 0; i < w->stride; i++)
-		w->image[i] += regularization * w->direction[i];
+		image[i] += regularization * direction[i];
 	if (state->pass == 0)
 		first_direction(w, state);
 	else
@@ -117,18 +96,24 @@ end_pass(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state)
 	return 1;
 }
 
-/* A row that is gathered once: all passes. */
+/* A row that is gathered once: all passes, of which the first finds the events where they have just been put. */
 static void
 run_cached(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state)
 {
-	int64_t		from = state->next;
-	int32_t		rows = (int32_t) (state->end - from);
+	int64_t		first = state->first;
+	int32_t		events = (int32_t) (state->end - first);
 
-	cr_ials_gather(half, w, state, rows, 0);
-	cr_ials_flush_right(w);
-	do
-		project_panel(half, w, from, rows);
-	while (end_pass(half, w, state));
+	for (int32_t done = 0; done < events; done += w->panel_rows)
+	{
+		int32_t		left = events - done;
+		int32_t		rows = left < w->panel_rows ? left : w->panel_rows;
+
+		cr_ials_gather(half, w, state, rows, done);
+		cr_ials_flush_right(w);
+		project_panel(half, w, first + done, rows, done);
+	}
+	while (end_pass(half, w, state))
+		project_panel(half, w, first, events, 0);
 }
 
 /* The next panel of a longer row; the sums of weights and b are those of the first pass. */
@@ -146,7 +131,7 @@ run_panel(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, in
 		memset(w->right, 0, (size_t) w->stride * sizeof(float));
 		state->weight_sum = weight_sum;
 	}
-	project_panel(half, w, from, rows);
+	project_panel(half, w, from, rows, 0);
 }
 
 /* Panels begin at fixed distances: a slice ends at the first end of a panel at or behind it. */
@@ -192,7 +177,8 @@ CrStatus
 cr_ials_cg_finish(const CrIalsHalf *half, const CrIalsWorkspace *w, const CrIalsRow *state,
 				  CrIalsLoss *loss)
 {
-	double		x_dot_b = 0.0;
+	double		x_dot_b;
+	double		x_dot_x;
 
 	if (!is_finite(w->solution, w->stride) || !is_finite(w->residual, w->stride))
 	{
@@ -201,10 +187,10 @@ cr_ials_cg_finish(const CrIalsHalf *half, const CrIalsWorkspace *w, const CrIals
 		exact.cg_steps = 0;
 		return cr_ials_solve_rows(&exact, state->row, state->row + 1, loss, w->normal);
 	}
-	for (int32_t i = 0; i < w->stride; i++)
-		x_dot_b += w->solution[i] * w->right_sum[i];
-	loss->fit += state->weight_sum - x_dot_b - dot(w->solution, w->residual, w->stride);
-	loss->penalty += row_regularization(half, state) * dot(w->solution, w->solution, w->stride);
+	cr_ials_sum_products(w->solution, w->right_sum, w->stride, &x_dot_b, &x_dot_x);
+	loss->fit += state->weight_sum - x_dot_b -
+		w->kernels->dot(w->solution, w->residual, w->stride);
+	loss->penalty += state->regularization * x_dot_x;
 	memcpy(half->solved + (size_t) state->row * w->stride, w->solution,
 		   (size_t) w->stride * sizeof(float));
 	return CR_OK;

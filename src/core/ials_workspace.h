@@ -49,6 +49,10 @@ extern int	cr_ials_cg_add(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIa
 extern CrStatus cr_ials_cg_finish(const CrIalsHalf *half, const CrIalsWorkspace *w,
 								  const CrIalsRow *state, CrIalsLoss *loss);
 
+/* x.b and x.x */
+extern void cr_ials_sum_products(const float *x, const double *b, int32_t stride, double *x_dot_b,
+								 double *x_dot_x);
+
 /* Zero the upper triangle of A, whole diagonal blocks. */
 extern void cr_ials_clear_normal(const CrIalsWorkspace *w);
 

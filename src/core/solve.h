@@ -56,6 +56,16 @@ typedef struct CrProduct
 	int32_t		dims;
 } CrProduct;
 
+/* A step of conjugate gradients: the residual r of A x = b, the direction p and its image A p. */
+typedef struct CrDescent
+{
+	float	   *solution;
+	float	   *residual;
+	float	   *direction;		/* gets the next one */
+	const float *image;
+	int32_t		stride;			/* floats of each, a multiple of CR_LANES_MAX */
+} CrDescent;
+
 typedef struct CrSolveKernels
 {
 	int32_t		lanes;
@@ -78,6 +88,12 @@ typedef struct CrSolveKernels
 
 	/* to += sum over the panel's rows of weight * (row . x) * row */
 	void		(*project) (const CrProduct *product, const float *x, float *to);
+
+	/* a . b in double; "count" is a multiple of CR_LANES_MAX. */
+	double		(*dot) (const float *a, const float *b, int32_t count);
+
+	/* One step, where |r|^2 was "square"; returns what it is now. */
+	double		(*descend) (const CrDescent *descent, double square);
 } CrSolveKernels;
 
 extern const CrSolveKernels *cr_solve_kernels(CrSimd simd);

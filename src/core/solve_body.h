@@ -489,6 +489,59 @@ project(const CrProduct *product, const float *x, float *to)
 	}
 }
 
+/* Products of floats are exact in double; as many sums as there are lanes. */
+CR_INLINE double
+dot_product(const float *restrict a, const float *restrict b, int32_t count)
+{
+	double		sum[CR_LANES] = {0};
+
+	for (int32_t i = 0; i < count; i += CR_LANES)
+	{
+		for (int lane = 0; lane < CR_LANES; lane++)
+			sum[lane] += (double) a[i + lane] * b[i + lane];
+	}
+	for (int half = CR_LANES / 2; half > 0; half /= 2)
+	{
+		for (int lane = 0; lane < half; lane++)
+			sum[lane] += sum[lane + half];
+	}
+	return sum[0];
+}
+
+static double
+dot(const float *a, const float *b, int32_t count)
+{
+	return dot_product(a, b, count);
+}
+
+/* x += a p, r -= a A p, p = r + t p, with a = |r|^2 / (p . A p) and t = |new r|^2 / |r|^2 */
+static double
+descend(const CrDescent *descent, double square)
+{
+	CrVector	length = v_set((float) (square / dot_product(descent->direction, descent->image,
+															 descent->stride)));
+	CrVector	turn;
+	double		new_square;
+
+	for (int32_t i = 0; i < descent->stride; i += CR_LANES)
+	{
+		float	   *x = descent->solution + i;
+		float	   *r = descent->residual + i;
+
+		v_store(x, v_fma(length, v_load(descent->direction + i), v_load(x)));
+		v_store(r, v_fnma(length, v_load(descent->image + i), v_load(r)));
+	}
+	new_square = dot_product(descent->residual, descent->residual, descent->stride);
+	turn = v_set((float) (new_square / square));
+	for (int32_t i = 0; i < descent->stride; i += CR_LANES)
+	{
+		float	   *p = descent->direction + i;
+
+		v_store(p, v_fma(turn, v_load(p), v_load(descent->residual + i)));
+	}
+	return new_square;
+}
+
 const CrSolveKernels SOLVE_TABLE = {
 	.lanes = CR_LANES,
 	.gather = gather,
@@ -496,5 +549,7 @@ const CrSolveKernels SOLVE_TABLE = {
 	.factor = factor,
 	.substitute = substitute,
 	.multiply = multiply,
-	.project = project
+	.project = project,
+	.dot = dot,
+	.descend = descend
 };

@@ -9,6 +9,7 @@
 #include "unit.h"
 
 #define CG_STEPS	3
+#define LONG_ROW	2500	/* events: of 512 factors, more than are gathered only once */
 
 static const int32_t all_factors[] = {
 	1, 2, 7, 8, 15, 16, 17, 33, 63, 64, 65, 100, 128, 200, 256, 511, 512
@@ -56,11 +57,11 @@ compute_gram(System *s)
 	cr_gram_finish(s->partial, 1, k, s->params.unobserved_weight, s->gram);
 }
 
-/* Rows of 0, 1, 20, 130 and 600 events: less and more than a panel. */
+/* Rows of 0, 1, 20, 130 and "longest" events. */
 static System *
-system_make(int32_t factors, int is_weighted, double scale)
+system_make_long(int32_t factors, int is_weighted, double scale, int64_t longest)
 {
-	static const int64_t lengths[] = {0, 1, 20, 130, 600};
+	const int64_t lengths[] = {0, 1, 20, 130, longest};
 	System	   *s = unit_alloc(sizeof(System));
 	CrRng		rng;
 
@@ -91,6 +92,13 @@ system_make(int32_t factors, int is_weighted, double scale)
 	.gram = s->gram, .solved = s->solved};
 	random_matrix(s->fixed, 700, factors, 1 / sqrt(factors), 2);
 	return s;
+}
+
+/* Less and more than a panel. */
+static System *
+system_make(int32_t factors, int is_weighted, double scale)
+{
+	return system_make_long(factors, is_weighted, scale, 600);
 }
 
 static void
@@ -212,6 +220,24 @@ exact_rows_are_those_of_lapack(void)
 
 /* A few steps of CG lower the loss, and many half steps of them end at the exact solution. */
 static void
+check_approach(System *s, CrSimd simd, const double *expected)
+{
+	double		exact = solve(s, simd, 0).fit;
+	double		before = INFINITY;
+
+	memset(s->solved, 0, 5 * s->stride * sizeof(float));
+	for (int round = 0; round < 40; round++)
+	{
+		double		fit = solve(s, simd, CG_STEPS).fit;
+
+		CHECK(fit <= before + 1e-4 * fabs(exact));
+		before = fit;
+	}
+	CHECK_NEAR(before, exact, 1e-5 * fabs(exact));
+	check_solutions(s, expected, 5e-3);
+}
+
+static void
 cg_approaches_the_exact_rows(void)
 {
 	for (int i = 0; i < FACTORS_COUNT; i++)
@@ -220,24 +246,22 @@ cg_approaches_the_exact_rows(void)
 		double	   *expected = reference_solutions(s);
 
 		for (int simd = 0; simd <= (int) cr_simd_best(); simd++)
-		{
-			double		exact = solve(s, (CrSimd) simd, 0).fit;
-			double		before = INFINITY;
-
-			memset(s->solved, 0, 5 * s->stride * sizeof(float));
-			for (int round = 0; round < 40; round++)
-			{
-				double		fit = solve(s, (CrSimd) simd, CG_STEPS).fit;
-
-				CHECK(fit <= before + 1e-4 * fabs(exact));
-				before = fit;
-			}
-			CHECK_NEAR(before, exact, 1e-5 * fabs(exact));
-			check_solutions(s, expected, 5e-3);
-		}
+			check_approach(s, (CrSimd) simd, expected);
 		free(expected);
 		system_free(s);
 	}
+}
+
+/* Rows that are gathered for every step. */
+static void
+cg_approaches_the_exact_long_rows(void)
+{
+	System	   *s = system_make_long(512, 1, 1.0, LONG_ROW);
+	double	   *expected = reference_solutions(s);
+
+	check_approach(s, cr_simd_best(), expected);
+	free(expected);
+	system_free(s);
 }
 
 /* The loss of a CG step is that of the factors it leaves, not of the exact ones. */
@@ -280,7 +304,7 @@ cg_tells_the_true_loss(void)
 static void
 slices_of_cg_do_not_change_the_bits(void)
 {
-	System	   *s = system_make(512, 1, 1.0);
+	System	   *s = system_make_long(512, 1, 1.0, LONG_ROW);
 	CrIalsLoss	whole = solve(s, cr_simd_best(), CG_STEPS);
 	CrIalsLoss	sliced = {0, 0};
 	float	   *expected = unit_alloc(5 * s->stride * sizeof(float));
@@ -469,6 +493,7 @@ ratings_are_least_squares(void)
 
 UNIT_MAIN(UNIT_TEST(exact_rows_are_those_of_lapack),
 		  UNIT_TEST(cg_approaches_the_exact_rows),
+		  UNIT_TEST(cg_approaches_the_exact_long_rows),
 		  UNIT_TEST(cg_tells_the_true_loss),
 		  UNIT_TEST(slices_of_cg_do_not_change_the_bits),
 		  UNIT_TEST(parts_add_up_to_the_row),
