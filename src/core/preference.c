@@ -11,19 +11,6 @@
 #define SMALL_PREFERENCE	1e-3
 
 double
-cr_scaled_value(double value, double low, double high)
-{
-	return (value - low) / (high - low);
-}
-
-double
-cr_event_preference(double weight, double scaled)
-{
-	/* A scaled value that overflows must not turn a weight of zero into NaN. */
-	return isnan(scaled) || weight == 0.0 ? weight : weight * scaled;
-}
-
-double
 cr_age_factor(double age, double half_life)
 {
 	if (isinf(half_life) || !(age > 0.0))

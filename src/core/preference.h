@@ -12,11 +12,24 @@
 #ifndef CR_PREFERENCE_H
 #define CR_PREFERENCE_H
 
-/* (value - low) / (high - low), not clamped: a value below "low" counts against the item. */
-extern double cr_scaled_value(double value, double low, double high);
+#include <math.h>
 
-/* What an event adds before ageing; a scaled value of NaN is none. */
-extern double cr_event_preference(double weight, double scaled);
+/* (value - low) / (high - low), not clamped: a value below "low" counts against the item. */
+static inline double
+cr_scaled_value(double value, double low, double high)
+{
+	return (value - low) / (high - low);
+}
+
+/*
+ * What an event adds before ageing; a scaled value of NaN is none, and one that
+ * overflows must not turn a weight of zero into NaN.
+ */
+static inline double
+cr_event_preference(double weight, double scaled)
+{
+	return isnan(scaled) || weight == 0.0 ? weight : weight * scaled;
+}
 
 /* 2^(-age/half_life), both in one unit; 1 for no age, or for one below 0, and an infinite half-life. */
 extern double cr_age_factor(double age, double half_life);

@@ -17,11 +17,9 @@
 
 #include "access/xact.h"
 #include "lib/stringinfo.h"
-#include "utils/float.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "core/preference.h"
 #include "train/events_internal.h"
 
 static EventLog *
@@ -136,6 +134,24 @@ ReportSkipped(const EventLog *log)
 				 errdetail("They count as if they had just happened.")));
 }
 
+/* The actions have their numbers now. */
+static void
+MakeScales(EventLog *log)
+{
+	int			actions = ActionTableCount(log->actions);
+
+	log->scale = MemoryContextAlloc(log->context, Max(actions, 1) * sizeof(EventScale));
+	for (int i = 0; i < actions; i++)
+	{
+		const ActionWeights *action = ActionTableGet(log->actions, (int16) i);
+
+		log->scale[i].preference = action->preference;
+		log->scale[i].satisfaction = action->satisfaction;
+		log->scale[i].low = action->value_low;
+		log->scale[i].high = action->value_high;
+	}
+}
+
 EventLog *
 EventsRead(const ModelConfig *config, const EventsOptions *options, MemoryBudget *budget)
 {
@@ -153,45 +169,10 @@ EventsRead(const ModelConfig *config, const EventsOptions *options, MemoryBudget
 	CheckAnyEvent(log, &source, store);
 	CostsBegin(options->costs, PHASE_MAP);
 	EventsSort(log, store);
+	MakeScales(log);
 	LookAtTimes(log);
 	ReportSkipped(log);
 	return log;
-}
-
-const ActionWeights *
-EventWeights(const EventLog *log, int64 event)
-{
-	return ActionTableGet(log->actions,
-						  log->action == NULL ? log->implied_action : log->action[event]);
-}
-
-double
-EventScaledValue(const EventLog *log, int64 event)
-{
-	const ActionWeights *action = EventWeights(log, event);
-
-	if (log->value == NULL || isnan(action->value_low))
-		return get_float8_nan();
-	return cr_scaled_value(log->value[event], action->value_low, action->value_high);
-}
-
-double
-EventPreference(const EventLog *log, int64 event)
-{
-	double		preference = EventWeights(log, event)->preference;
-	double		scaled = EventScaledValue(log, event);
-
-	return cr_event_preference(preference, scaled);
-}
-
-double
-EventSignal(const EventLog *log, int64 event)
-{
-	double		scaled = EventScaledValue(log, event);
-
-	if (isnan(scaled))
-		return EventWeights(log, event)->satisfaction;
-	return Max(0.0, Min(1.0, scaled));
 }
 
 int32

@@ -15,7 +15,10 @@
 #ifndef COMMREC_EVENTS_H
 #define COMMREC_EVENTS_H
 
+#include "utils/float.h"
+
 #include "common/memory.h"
+#include "core/preference.h"
 #include "store/model.h"
 #include "train/actions.h"
 #include "train/costs.h"
@@ -43,6 +46,15 @@ typedef struct EventsOptions
 	TrainCosts *costs;			/* PHASE_MAP begins when the last row has come */
 } EventsOptions;
 
+/* What an action makes of its events. */
+typedef struct EventScale
+{
+	double		preference;
+	double		satisfaction;	/* NaN for none */
+	double		low;			/* NaN unless values count */
+	double		high;
+} EventScale;
+
 typedef struct EventLog
 {
 	int64		count;
@@ -57,6 +69,7 @@ typedef struct EventLog
 	IdMap	   *users;
 	IdMap	   *items;
 	ActionTable *actions;
+	EventScale *scale;			/* by action, after EventsRead */
 	EventsSkipped skipped;
 	bool		row_security;	/* row security was active on what was read */
 	TimestampTz newest;			/* newest time, EVENT_NO_TIME if none has any */
@@ -75,20 +88,46 @@ typedef struct EventLog
 extern EventLog *EventsRead(const ModelConfig *config, const EventsOptions *options,
 							MemoryBudget *budget);
 
-/* The weights of an event's action. */
-extern const ActionWeights *EventWeights(const EventLog *log, int64 event);
+static inline const EventScale *
+EventScaleOf(const EventLog *log, int64 event)
+{
+	return &log->scale[log->action == NULL ? log->implied_action : log->action[event]];
+}
 
 /* (value - low) / (high - low), not clamped; NaN if no value of this event counts. */
-extern double EventScaledValue(const EventLog *log, int64 event);
+static inline double
+EventScaledValue(const EventLog *log, int64 event)
+{
+	const EventScale *scale = EventScaleOf(log, event);
+
+	if (log->value == NULL || isnan(scale->low))
+		return get_float8_nan();
+	return cr_scaled_value(log->value[event], scale->low, scale->high);
+}
 
 /*
  * What one event adds to the preference, before decay: preference(action),
  * times the scaled value where the action counts it (not clamped).
  */
-extern double EventPreference(const EventLog *log, int64 event);
+static inline double
+EventPreference(const EventLog *log, int64 event)
+{
+	double		preference = EventScaleOf(log, event)->preference;
+
+	return log->value == NULL ? preference :
+		cr_event_preference(preference, EventScaledValue(log, event));
+}
 
 /* How satisfied one event shows its user to be, 0 .. 1; NaN if it tells nothing. */
-extern double EventSignal(const EventLog *log, int64 event);
+static inline double
+EventSignal(const EventLog *log, int64 event)
+{
+	double		scaled = EventScaledValue(log, event);
+
+	if (isnan(scaled))
+		return EventScaleOf(log, event)->satisfaction;
+	return Max(0.0, Min(1.0, scaled));
+}
 
 extern int32 EventsUsers(const EventLog *log);
 extern int32 EventsItems(const EventLog *log);

@@ -35,19 +35,10 @@ typedef struct ConfidenceCache
 	CachedPreference entry[1 << CONFIDENCE_CACHE_BITS];
 } ConfidenceCache;
 
-/* What an action makes of an event. */
-typedef struct ActionScale
-{
-	double		preference;
-	double		low;			/* NaN unless values count */
-	double		range;
-} ActionScale;
-
 /* What events add, how old ones count, and which do. */
 typedef struct Weighing
 {
 	const EventLog *log;
-	ActionScale *scale;			/* by action */
 	bool		is_decaying;
 	double		half_life;		/* microseconds */
 	TimestampTz origin;			/* age 0 */
@@ -57,8 +48,6 @@ typedef struct Weighing
 static void
 WeighingInit(Weighing *weighing, const EventLog *log, double half_life_days, TimestampTz until)
 {
-	int			actions = ActionTableCount(log->actions);
-
 	weighing->log = log;
 	weighing->is_decaying = log->time != NULL && !isinf(half_life_days);
 	weighing->half_life = half_life_days * (double) USECS_PER_DAY;
@@ -66,23 +55,6 @@ WeighingInit(Weighing *weighing, const EventLog *log, double half_life_days, Tim
 	weighing->origin = log->age_origin;
 	if (until != EVENT_NO_TIME)
 		weighing->origin = Min(weighing->origin, until);
-	weighing->scale = palloc(actions * sizeof(ActionScale));
-	for (int i = 0; i < actions; i++)
-	{
-		const ActionWeights *action = ActionTableGet(log->actions, (int16) i);
-
-		weighing->scale[i].preference = action->preference;
-		weighing->scale[i].low = action->value_low;
-		weighing->scale[i].range = action->value_high - action->value_low;
-	}
-}
-
-static inline const ActionScale *
-ScaleOf(const Weighing *weighing, int64 event)
-{
-	const EventLog *log = weighing->log;
-
-	return &weighing->scale[log->action == NULL ? log->implied_action : log->action[event]];
 }
 
 static inline bool
@@ -100,18 +72,6 @@ DecayFactor(const Weighing *weighing, int64 event)
 	if (time == EVENT_NO_TIME)
 		return 1.0;
 	return cr_age_factor((double) weighing->origin - (double) time, weighing->half_life);
-}
-
-/* EventPreference without its calls. */
-static inline double
-WeighEvent(const Weighing *weighing, int64 event)
-{
-	const ActionScale *scale = ScaleOf(weighing, event);
-
-	/* A scaled value that overflows must not turn a weight of zero into NaN. */
-	if (weighing->log->value == NULL || isnan(scale->low) || scale->preference == 0.0)
-		return scale->preference;
-	return scale->preference * ((weighing->log->value[event] - scale->low) / scale->range);
 }
 
 static inline double
@@ -225,7 +185,7 @@ SumUser(Touched *touched, const Weighing *weighing, int32 user)
 		}
 		if (touched->last != NULL)
 			touched->last[pair] = LaterMinute(touched->last[pair], MinuteOf(log->time[e]));
-		sum += Decayed(weighing, e, WeighEvent(weighing, e));
+		sum += Decayed(weighing, e, EventPreference(weighing->log, e));
 		/* Negated, so that NaN is caught as well. */
 		if (!(fabs(sum) <= FLT_MAX))
 			ReportOverflow(log, user, last);
@@ -260,7 +220,6 @@ TouchedBuild(const EventLog *log, const TouchedOptions *options, MemoryBudget *b
 		CHECK_FOR_INTERRUPTS();
 		SumUser(touched, &weighing, user);
 	}
-	pfree(weighing.scale);
 	return touched;
 }
 
@@ -489,10 +448,10 @@ StrongestEvent(const Weighing *weighing, int64 event, int64 end, int64 *next)
 		EVENTS_POLL(e);
 		if (!EventCounts(weighing, e))
 			continue;
-		weight = WeighEvent(weighing, e);
+		weight = EventPreference(weighing->log, e);
 
 		/* A disliking action stays one even if its value is below the range. */
-		if (weight > 0 && ScaleOf(weighing, e)->preference > 0)
+		if (weight > 0 && EventScaleOf(weighing->log, e)->preference > 0)
 			strongest = Max(strongest, Decayed(weighing, e, weight));
 	}
 	*next = e;
@@ -513,6 +472,5 @@ PopularityCompute(const EventLog *log, double half_life, TimestampTz until, doub
 		for (int64 e = log->start[user]; e < log->start[user + 1]; e = next)
 			popularity[log->item[e]] += StrongestEvent(&weighing, e, log->start[user + 1], &next);
 	}
-	pfree(weighing.scale);
 	CheckPopularity(log, popularity);
 }

@@ -50,22 +50,46 @@ EventAge(const ItemActivity *activity, int64 event)
 	return age / activity->bucket_width;
 }
 
+/* Without times there is but one slot, and every item has something in it. */
+static void
+UseOneSlot(ItemActivity *activity)
+{
+	int32		items = EventsItems(activity->log);
+
+	for (int32 item = 0; item < items; item++)
+	{
+		EVENTS_POLL(item);
+		activity->used[item] = UINT64CONST(1) << CR_ACTIVITY_NO_TIME;
+	}
+}
+
 static void
 FindSlots(ItemActivity *activity)
 {
 	const EventLog *log = activity->log;
 
-	activity->slot = AllocZero(activity, log->count, sizeof(uint8));
 	activity->used = AllocZero(activity, EventsItems(log), sizeof(uint64));
+	if (log->time == NULL)
+	{
+		UseOneSlot(activity);
+		return;
+	}
+	activity->slot = AllocZero(activity, log->count, sizeof(uint8));
 	for (int64 e = 0; e < log->count; e++)
 	{
-		bool		has_time = log->time != NULL && log->time[e] != EVENT_NO_TIME;
+		bool		has_time = log->time[e] != EVENT_NO_TIME;
 
 		EVENTS_POLL(e);
 		activity->slot[e] = has_time ? cr_activity_slot(EventAge(activity, e)) :
 			CR_ACTIVITY_NO_TIME;
 		activity->used[log->item[e]] |= UINT64CONST(1) << activity->slot[e];
 	}
+}
+
+static inline int
+EventSlot(const ItemActivity *activity, int64 event)
+{
+	return activity->slot == NULL ? CR_ACTIVITY_NO_TIME : activity->slot[event];
 }
 
 static void
@@ -98,12 +122,12 @@ AddReader(ItemActivity *activity, int64 from, int64 to, int slot)
 		double		signal = EventSignal(log, e);
 
 		EVENTS_POLL(e);
-		if (activity->slot[e] != slot)
+		if (EventSlot(activity, e) != slot)
 			continue;
 		sum->events++;
 		preference += added;
 		/* As for popularity: a disliking action stays one even if its value is below the range. */
-		if (added > 0 && EventWeights(log, e)->preference > 0)
+		if (added > 0 && EventScaleOf(log, e)->preference > 0)
 			sum->preference += added;
 		if (!isnan(signal))
 		{
@@ -127,7 +151,7 @@ AddUser(ItemActivity *activity, int64 from, int64 end)
 		uint64		slots = 0;
 
 		for (to = from; to < end && item[to] == item[from]; to++)
-			slots |= UINT64CONST(1) << activity->slot[to];
+			slots |= UINT64CONST(1) << EventSlot(activity, to);
 		for (; slots != 0; slots &= slots - 1)
 			AddReader(activity, from, to, pg_rightmost_one_pos64(slots));
 	}
@@ -203,7 +227,8 @@ ItemActivityPublish(const EventLog *log, const ModelConfig *config)
 	PlaceSums(&activity);
 	for (int32 user = 0; user < EventsUsers(log); user++)
 		AddUser(&activity, log->start[user], log->start[user + 1]);
-	Free(&activity, activity.slot, log->count, sizeof(uint8));
+	if (activity.slot != NULL)
+		Free(&activity, activity.slot, log->count, sizeof(uint8));
 	Publish(&activity, config);
 	trend = TrendChoose(&activity);
 	Free(&activity, activity.sum, activity.start[items], sizeof(SlotSum));

@@ -24,7 +24,7 @@ typedef struct ItemActivity
 	const EventLog *log;
 	int64		bucket_width;	/* microseconds */
 	TimestampTz newest;			/* start of the newest bucket; EVENT_NO_TIME if no event has a time */
-	uint8	   *slot;			/* by event */
+	uint8	   *slot;			/* by event; NULL: none has a time */
 	uint64	   *used;			/* by item: its slots */
 	int64	   *start;			/* by item: its first sum; one more for the end */
 	SlotSum    *sum;
@@ -42,7 +42,8 @@ ItemActivitySum(const ItemActivity *activity, int32 item, int slot)
 {
 	uint64		before = activity->used[item] & ((UINT64CONST(1) << slot) - 1);
 
-	return &activity->sum[activity->start[item] + pg_popcount64(before)];
+	/* Counting bits is a call, and most items of a model without times have but one. */
+	return &activity->sum[activity->start[item] + (before == 0 ? 0 : pg_popcount64(before))];
 }
 
 /*

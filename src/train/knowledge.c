@@ -60,14 +60,8 @@ ReadWeights(Knowledge *knowledge)
 	int			count = ActionTableCount(actions);
 
 	knowledge->action_spread = palloc(Max(count, 1) * sizeof(double));
-	knowledge->action_satisfaction = palloc(Max(count, 1) * sizeof(double));
 	for (int i = 0; i < count; i++)
-	{
-		const ActionWeights *action = ActionTableGet(actions, (int16) i);
-
-		knowledge->action_spread[i] = action->spread;
-		knowledge->action_satisfaction[i] = action->satisfaction;
-	}
+		knowledge->action_spread[i] = ActionTableGet(actions, (int16) i)->spread;
 }
 
 /* R_j and A_j over all events. */
@@ -187,7 +181,6 @@ FreeKnowledge(Knowledge *knowledge)
 	BucketSpread *buckets = &knowledge->buckets;
 
 	pfree(knowledge->action_spread);
-	pfree(knowledge->action_satisfaction);
 	KnowledgeFree(knowledge, items->reach, items->count, sizeof(double));
 	KnowledgeFree(knowledge, items->spread, items->count, sizeof(double));
 	KnowledgeFree(knowledge, items->coefficient, items->count, sizeof(double));

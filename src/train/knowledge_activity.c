@@ -9,7 +9,6 @@
 
 #include <math.h>
 
-#include "utils/float.h"
 #include "utils/timestamp.h"
 
 #include "common/sort.h"
@@ -36,18 +35,6 @@ typedef struct ActivityWriter
 	int			bucket_bits;
 } ActivityWriter;
 
-/* How satisfied a single event shows its user to be; NaN if it tells nothing. */
-static double
-Signal(const Knowledge *knowledge, int64 event)
-{
-	const EventLog *log = knowledge->log;
-	double		scaled = log->value == NULL ? get_float8_nan() : EventScaledValue(log, event);
-
-	if (isnan(scaled))
-		return knowledge->action_satisfaction[KnowledgeAction(log, event)];
-	return Max(0.0, Min(1.0, scaled));
-}
-
 /* One group: a user's events of one bucket, ascending by item; "first" is his first event. */
 static void
 SumActivity(const ActivityWriter *activities, const uint64 *places, int64 count, int64 first,
@@ -63,7 +50,7 @@ SumActivity(const ActivityWriter *activities, const uint64 *places, int64 count,
 	{
 		int64		event = first + (int64) (places[i] & mask);
 		int32		item = knowledge->log->item[event];
-		double		signal = Signal(knowledge, event);
+		double		signal = EventSignal(knowledge->log, event);
 
 		EVENTS_POLL(i);
 		if (item != last)

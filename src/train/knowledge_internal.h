@@ -49,7 +49,6 @@ typedef struct Knowledge
 	const EventLog *log;
 	const ModelConfig *config;
 	double	   *action_spread;	/* by action */
-	double	   *action_satisfaction;	/* by action; NaN for none */
 	ItemSpread	items;
 	BucketSpread buckets;
 	BucketCache cache;
