@@ -16,11 +16,15 @@
 #							epoch, seconds and CPU seconds.  May be repeated.  bench/roundtrip.c
 #							says what is in PAIRS.
 #	--peer-epochs N			that a peer runs (3); the end-to-end line reckons with --epochs
+#	--python COMMAND		that runs bench/roundtrip.py, too (python3); without numpy, scipy and
+#							psycopg2 there, it is left out
 #
 # Events are rows (user_id, item_id, at) in random order in a plain table, on
 # average 12 of a user a day on which he comes (bench/synthetic.c).  The
-# round trip out of the database and back is a C program without any library
-# but libpq.  CPU seconds are of all processes that take part together, the
+# round trip out of the database and back is measured twice: as the least that
+# it can cost, by a C program without any library but libpq and with a hash
+# table made for integers (bench/roundtrip.c), and as users of a Python library
+# write it, with psycopg2, numpy and scipy (bench/roundtrip.py).  CPU seconds are of all processes that take part together, the
 # server's side of the round trip too.  Seconds of the clock mean something on
 # a quiet machine only; ratios are of CPU seconds.
 set -euo pipefail
@@ -38,6 +42,7 @@ runs=3
 extra='{}'
 peers=()
 peer_epochs=3
+python=python3
 while [ $# -gt 0 ]
 do
 	[ $# -ge 2 ] || die "an option needs a value: $1"
@@ -50,6 +55,7 @@ do
 		--hyperparameters) extra=$2 ;;
 		--peer) peers+=("$2") ;;
 		--peer-epochs) peer_epochs=$2 ;;
+		--python) python=$2 ;;
 		*) die "unknown option $1" ;;
 	esac
 	shift 2
@@ -131,6 +137,7 @@ record_steps()
 		sql -c "COPY step FROM STDIN"
 }
 
+as_user "$python" -c 'import numpy, psycopg2, scipy.sparse' 2>/dev/null || python=
 for ((p = 1; p <= processes; p++))
 do
 	train_watched "$p"
@@ -143,6 +150,8 @@ do
 	done
 	value "CHECKPOINT"
 	as_user "$WORK/roundtrip" events "$factors" "$WORK/pairs" | record_steps roundtrip
+	[ -z "$python" ] ||
+		as_user "$python" "$WORK/src/bench/roundtrip.py" events "$factors" | record_steps python
 done
 train timed timed 1 "$hyperparameters"
 train timed timed 1 "$hyperparameters"
@@ -186,7 +195,8 @@ CREATE VIEW epoch_median AS
 CREATE VIEW step_median AS
 	SELECT what, step, median(seconds) AS seconds, median(cpu) AS cpu FROM step GROUP BY what, step;
 CREATE VIEW round_trip AS
-	SELECT sum(seconds) AS seconds, sum(cpu) AS cpu FROM step_median WHERE what = 'roundtrip'"
+	SELECT what, sum(seconds) AS seconds, sum(cpu) AS cpu FROM step_median
+	WHERE what IN ('roundtrip', 'python') GROUP BY what"
 
 printf '\nphases:     seconds (CPU seconds), medians of %s runs\n' "$runs"
 value "SELECT format('  %s process%s  %s', processes, CASE WHEN processes = 1 THEN '  ' ELSE 'es' END,
@@ -231,21 +241,24 @@ value "SELECT format('  %s process%s  planned %s MB, peak %s MB: %s %% of the pl
 	FROM bench, (SELECT (users + items) * $factors * 4 AS factor_bytes FROM m.version WHERE deployed) AS f
 	WHERE what = 'memory' ORDER BY processes"
 
-printf '\nround trip: seconds (CPU seconds), medians of %s runs\n' "$runs"
-value "SELECT format('              %s', string_agg(format('%s %s (%s)', step, seconds, cpu), ', '
-		ORDER BY array_position('{copy_out,parse,ids,csr,copy_in}', step)))
-	FROM step_median WHERE what = 'roundtrip'"
-value "SELECT format('              together %s (%s)', seconds, cpu) FROM round_trip"
-value "SELECT format('outside:    outside the epochs train() takes %s (%s): the round trip %s times as much CPU time; '
+printf '\nround trip: seconds (CPU seconds of the program and the server), medians of %s runs\n' "$runs"
+value "SELECT format('  %s %s; together %s (%s)', CASE what WHEN 'python' THEN 'in Python:' ELSE 'least:    ' END,
+		(SELECT string_agg(format('%s %s (%s)', step, s.seconds, s.cpu), ', '
+			ORDER BY array_position('{copy_out,parse,ids,csr,copy_in}', step))
+		FROM step_median AS s WHERE s.what = r.what), seconds, cpu)
+	FROM round_trip AS r ORDER BY what DESC"
+value "SELECT format('outside:    outside the epochs train() takes %s (%s): the %s %s times as much CPU time; '
 		'without validation, which is a training of its own, %s times', o.seconds, o.cpu,
+		CASE r.what WHEN 'python' THEN 'round trip in Python' ELSE 'least round trip' END,
 		round(r.cpu / o.cpu, 1), round(r.cpu / o.without_validation, 1))
-	FROM round_trip AS r, outside AS o WHERE o.what = 'plain' AND o.processes = 1"
-value "SELECT format('peer:       %s: %s s, %s CPU s an epoch, %s times ours; round trip and %s epochs %s CPU s, train() %s CPU s: %s times less',
-		p.what, p.seconds, p.cpu, round(p.cpu / e.cpu, 1), $epochs, r.cpu + $epochs * p.cpu, w.cpu,
+	FROM round_trip AS r, outside AS o WHERE o.what = 'plain' AND o.processes = 1 ORDER BY r.what DESC"
+value "SELECT format('peer:       %s: %s s, %s CPU s an epoch, %s times ours; %s round trip and %s epochs %s CPU s, train() %s CPU s: %s times less',
+		p.what, p.seconds, p.cpu, round(p.cpu / e.cpu, 1),
+		CASE r.what WHEN 'python' THEN 'Python''s' ELSE 'least' END, $epochs, r.cpu + $epochs * p.cpu, w.cpu,
 		round((r.cpu + $epochs * p.cpu) / w.cpu, 1))
 	FROM step_median AS p, round_trip AS r, whole AS w,
 		(SELECT median(cpu) AS cpu FROM epoch_median WHERE processes = 1) AS e
-	WHERE p.step = 'epoch' AND w.what = 'plain' AND w.processes = 1 ORDER BY p.what"
+	WHERE p.step = 'epoch' AND w.what = 'plain' AND w.processes = 1 ORDER BY p.what, r.what DESC"
 
 within=$(value "SELECT bool_and(peak <= 1.2 * planned) FROM bench WHERE what = 'memory'")
 [ "$within" = t ] || die "the peak of memory is beyond the plan x 1.2"
