@@ -57,20 +57,24 @@ plan_units(EngineSideLayout *side, const EngineParams *params)
 }
 
 /*
- * Parts are as small as the memory for them allows: p events a part make at
- * most 1.5 * pairs / p parts, since a heavy row has two at least.  CG goes
- * over events in a time that grows with k, not with its square.
+ * Room for parts, as far as memory allows; how many events a part has is seen
+ * when the rows are there.  Of p events a part there are at most 1.5 * pairs / p
+ * parts, since a heavy row has two at least.  CG goes over events in a time that
+ * grows with k, not with its square, so that it leaves only longer rows to parts.
  */
 static void
 plan_parts(EngineSideLayout *side, const EngineParams *params)
 {
 	int64		factors = params->ials.factors;
-	int64		parts = Max(PARTS_BYTES / cr_ials_part_size(params->ials.factors), PARTS_MIN);
+	int64		room = Max(PARTS_BYTES / cr_ials_part_size(params->ials.factors), PARTS_MIN);
 	int64		work = factors * (params->cg_steps > 0 ? Min(factors, 16) : factors);
+	int64		heavy;
 
-	side->part_events = Max(PART_WORK / work, divide_up(2 * params->pairs, parts));
-	side->heavy_max = Min(params->pairs / (2 * side->part_events), side->rows);
-	side->parts_max = side->heavy_max > 0 ? 3 * params->pairs / (2 * side->part_events) + 1 : 0;
+	side->part_events = PART_WORK / (factors * factors);
+	side->heavy_events = 2 * (PART_WORK / work);
+	heavy = Min(params->pairs / side->heavy_events, side->rows);
+	side->heavy_max = Min(heavy, room / 2);
+	side->parts_max = heavy > 0 ? Min(3 * params->pairs / (2 * side->part_events) + 1, room) : 0;
 }
 
 static void

@@ -67,7 +67,9 @@ typedef struct EngineSideLayout
 	int64		units;			/* of solving; and one more for each heavy row */
 	int64		unit_work;		/* of a unit, in events */
 	int64		row_work;		/* of a row beside its events, in events */
-	int64		part_events;	/* of a part of a heavy row, which has at least twice as many */
+	int64		part_events;	/* of a part of a heavy row, which has at least twice as many; the fewest
+								 * that are worth it, until EngineFindHeavy has seen the rows */
+	int64		heavy_events;	/* that make a row heavy; likewise */
 	int64		heavy_max;		/* rows that can be heavy */
 	int64		parts_max;		/* parts that they can have */
 	int64		range_rows;		/* rows of a Gram range, a multiple of CR_GRAM_ROWS */
@@ -175,7 +177,7 @@ extern void EngineViewInit(EngineView *view, EngineShared *shared);
 
 /* engine_units.c */
 
-/* List the heavy rows of both sides, once their interactions are there. */
+/* List the heavy rows of both sides, once their interactions are there, and say how long parts are. */
 extern void EngineFindHeavy(EngineView *view);
 
 /* First row of a unit; that of the unit behind the last is the number of rows. */

@@ -86,6 +86,21 @@ for my $simd (qw(portable avx2 avx512))
 		}
 	}
 }
+
+# Ratings, too.
+$node->safe_psql('postgres', q{
+	CREATE TABLE rating AS SELECT user_id, item_id, 1 + (user_id * 7 + item_id * 13) % 5 AS stars
+		FROM events GROUP BY user_id, item_id;
+	SELECT commrec.create_model('r', 'rating', value_column => 'stars', algorithm => 'als',
+		hyperparameters => '{"factors": 20, "epochs": 3}')});
+my %rated;
+for my $workers (0 .. 2)
+{
+	$node->safe_psql('postgres', qq{SELECT commrec.train('r', workers => $workers)});
+	$rated{ model_digest($node, 'r') } = 1;
+}
+is(scalar(keys %rated), 1, 'als: 1 and 2 workers give the bits of none');
+
 # A member with so many events that they are summed up in parts: the bits are those of one
 # participant, and the loss has no slope left at the member's embedding.
 $node->safe_psql('postgres', q{
