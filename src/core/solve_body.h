@@ -26,6 +26,8 @@
 #define BLAS_DIMS_MIN		32
 #define BLAS_ROWS_MIN		16
 #define BLAS_FACTOR_MIN		128
+
+#define GATHER_ROWS_MIN		256 /* floats of an event, from which chunks of few vectors are too short */
 #endif
 
 /* to = from +- panel' panel, where tiles say which part. */
@@ -248,9 +250,49 @@ gather_columns(const CrGather *gather, int32_t first, const int vectors)
 
 #define GATHER_COLUMNS(first, vectors)	gather_columns(gather, first, vectors)
 
+#if CR_LANES == 4
+/* Event by event; the right side stays in the first-level cache. */
+static void
+gather_rows(const CrGather *gather)
+{
+	int32_t		known = gather->count + gather->ahead;
+	float	   *panel = gather->panel;
+
+	for (int32_t e = 0; e < gather->count; e++, panel += gather->stride)
+	{
+		const float *y = gather->fixed + (size_t) gather->column[e] * gather->stride;
+		CrVector	weight = v_set(gather->weight == NULL ? 1.0f : gather->weight[e]);
+		CrVector	scale = v_set(gather->scale == NULL ? 1.0f : gather->scale[e]);
+
+		if (e + PREFETCH_EVENTS < known)
+		{
+			const float *next = gather->fixed +
+				(size_t) gather->column[e + PREFETCH_EVENTS] * gather->stride;
+
+			for (int32_t line = 0; line < gather->dims; line += 16)
+				CR_PREFETCH(next + line);
+		}
+		for (int32_t i = 0; i < gather->dims; i += CR_LANES)
+		{
+			CrVector	value = v_load(y + i);
+
+			v_store(gather->right + i, v_fma(weight, value, v_load(gather->right + i)));
+			v_store(panel + i, value * scale);
+		}
+	}
+}
+#endif
+
 static void
 gather(const CrGather *gather)
 {
+#if CR_LANES == 4
+	if (gather->dims >= GATHER_ROWS_MIN)
+	{
+		gather_rows(gather);
+		return;
+	}
+#endif
 	BY_CHUNKS(gather->dims, GATHER_COLUMNS);
 }
 
