@@ -11,6 +11,7 @@ BEGIN
 }
 
 use Commrec;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 plan skip_all => 'there is no /proc to count threads in' unless -d "/proc/$$/task";
@@ -30,7 +31,7 @@ my $serial = (glob '/usr/lib/*/openblas-serial')[0];
 SKIP:
 {
 	skip 'no openblas-serial here', 1 unless defined $serial;
-	my $library = $node->config_data('--pkglibdir') . '/commrec.so';
+	my $library = (run_command([ 'pg_config', '--pkglibdir' ]))[0] . '/commrec.so';
 	like(`readelf -d '$library'`, qr/\(RPATH\).*\Q$serial\E/, 'BLAS comes from openblas-serial');
 }
 

@@ -108,7 +108,7 @@ restored_ok(as_role('owner', q{SET client_min_messages = error;
 restored_ok(model_digest($node, 'courses', 'alone'), $bits, 'to the same bits');
 
 # A second time it is refused, as by any table that is there, and nothing is changed.
-$node->command_fails_like([ 'psql', '-Xq', '-1', '-v', 'ON_ERROR_STOP=1', '-U', 'owner', '-d', $node->connstr('alone'), '-f', "$dump/model" ],
+command_fails_like([ 'psql', '-Xq', '-1', '-v', 'ON_ERROR_STOP=1', '-U', 'owner', '-d', $node->connstr('alone'), '-f', "$dump/model" ],
 	qr/schema "courses" already exists/, 'restoring over a model is refused');
 restored_ok(model_digest($node, 'courses', 'alone'), $bits, 'and leaves it as it is');
 
