@@ -260,20 +260,43 @@ tap_finish()
 	unset "tap_name[$pid]" "tap_began[$pid]"
 }
 
-# As many files at a time as there are cores.
-test_tap()
+# tap_run COUNT FILE...: so many files at a time.
+tap_run()
 {
+	local count=$1
 	local file
 
-	for file in "$WORK"/src/test/t/*.pl
+	shift
+	for file in "$@"
 	do
-		[ ${#tap_name[@]} -lt "$(nproc)" ] || tap_finish
+		[ ${#tap_name[@]} -lt "$count" ] || tap_finish
 		tap_start "$file"
 	done
 	while [ ${#tap_name[@]} -gt 0 ]
 	do
 		tap_finish
 	done
+}
+
+# As many files at a time as there are cores; then, one by one, those that have a
+# line "# Runs alone", because of what they measure.
+test_tap()
+{
+	local together=()
+	local alone=()
+	local file
+
+	for file in "$WORK"/src/test/t/*.pl
+	do
+		if grep -q '^# Runs alone' "$file"
+		then
+			alone+=("$file")
+		else
+			together+=("$file")
+		fi
+	done
+	tap_run "$(nproc)" "${together[@]}"
+	tap_run 1 "${alone[@]}"
 }
 
 # However the script ends, nothing that it started goes on.
