@@ -1969,7 +1969,7 @@ BEGIN
 		EXECUTE format('INSERT INTO %I.item_filter VALUES ($1, $2, $3, %L::regclass, $4, $5, $6, now())',
 			schema_name, format('%I.item_filter', schema_name))
 		USING filter, commrec.relation_name(items), items::oid,
-			commrec.filter_column(schema_name, items, item_column), predicate, search_path;
+			commrec.filter_column(schema_name, items, item_column), predicate, coalesce(search_path, '');
 	EXCEPTION WHEN unique_violation THEN
 		RAISE EXCEPTION USING ERRCODE = 'duplicate_object',
 			MESSAGE = format('model "%s" has a filter "%s" already', model, filter),
@@ -2494,6 +2494,7 @@ BEGIN
 	IF by IN ('day', 'week', 'month') THEN
 		PERFORM commrec.require_effect_column(config.model, 'time', time_sql);
 	ELSIF by IS NOT NULL THEN
+		PERFORM commrec.source_column(source, by);
 		part_sql := format('s.%I::pg_catalog.text%s', by, bytewise);
 	END IF;
 END
