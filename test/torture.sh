@@ -105,6 +105,9 @@ figure COMMREC_FUZZ_SECONDS $((3600 * $(nproc)))
 figure COMMREC_WILD_CALLS 10000
 figure COMMREC_MEMORY_CALLS 1000000
 figure COMMREC_CRASH_CYCLES 500
+figure COMMREC_CANCEL_POINTS 1000
+figure COMMREC_FAULT_POINTS 300
+figure COMMREC_LOAD_SECONDS 60
 # What a test file may take.
 figure COMMREC_TAP_SECONDS 36000
 exec bash "$TOP/test/run.sh" "${parts[@]}"
