@@ -8,7 +8,7 @@ CREATE SCHEMA wild;
 CREATE SCHEMA odd;
 
 -- ---------------------------------------------------------------------------
--- Small models of every kind of id, and one that was never trained
+-- Small models of every kind of id, of other algorithms, and one that was never trained
 -- ---------------------------------------------------------------------------
 
 CREATE TABLE odd.events (user_id bigint, item_id integer, action text, at timestamptz, value double precision);
@@ -29,9 +29,12 @@ SELECT commrec.create_model('m', 'odd.events', action_column => 'action', time_c
 SELECT commrec.create_model('t', 'odd.text_events', action_column => 'action', time_column => 'at',
 	hyperparameters => '{"factors": 3, "epochs": 1}');
 SELECT commrec.create_model('u', 'odd.uuid_events', hyperparameters => '{"factors": 2, "epochs": 1}');
+SELECT commrec.create_model('rated', 'odd.events', value_column => 'value', action_column => 'action', time_column => 'at',
+	algorithm => 'als', hyperparameters => '{"factors": 2, "epochs": 1}');
+SELECT commrec.create_model('popular', 'odd.events', time_column => 'at', algorithm => 'popular');
 SELECT commrec.create_model('untrained', 'odd.events', time_column => 'at');
 SELECT commrec.create_model('a"; drop table x; --', 'odd.events');
-SELECT commrec.train(model) FROM unnest('{m, m, t, u, "a\"; drop table x; --"}'::text[]) AS model;
+SELECT commrec.train(model) FROM unnest('{m, m, t, u, rated, popular, "a\"; drop table x; --"}'::text[]) AS model;
 
 CREATE TABLE odd.items AS
 SELECT i AS item_id, i % 2 = 0 AS even, CASE WHEN i % 3 = 0 THEN 'x' END AS kind FROM generate_series(0, 11) AS i;
@@ -166,8 +169,8 @@ INSERT INTO wild.pool VALUES
 ('regclass', '{odd.events, odd.text_events, odd.uuid_events, odd.empty, odd.parted, odd.part, odd.by_item, odd.view, odd.failing, odd.unpopulated, odd.sequence, odd.pair, odd.domains, "odd.\"wei\"\"rd\"", odd.wide, odd.no_columns, odd.items, m.version, m.user_embedding, m.commrec_model, pg_class, pg_stats, pg_toast.pg_toast_1255}'),
 ('oid', '{NULL, 0, 1, 16, 4294967295, pg_namespace, 2147483648}'),
 -- What arguments of these names are for.
-('text:model', '{m, m, m, m, t, t, u, untrained, "a\"; drop table x; --", NULL, "", nope, pg_catalog, odd, M}'),
-('text:algorithm', '{ials, ials, ials, ials, als, als, item_knn, rp3beta, ease, bpr, pure_svd, concat_linear, popular, nope, "", NULL}'),
+('text:model', '{m, m, m, m, t, t, u, rated, popular, untrained, "a\"; drop table x; --", NULL, "", nope, pg_catalog, odd, M}'),
+('text:algorithm', '{ials, ials, ials, ials, als, als, popular, auto, item_knn, rp3beta, ease, bpr, pure_svd, concat_linear, nope, "", NULL}'),
 ('text:filter', '{even, even, nope, "", NULL}'),
 ('text:kind', '{decay, trending, count, nope, "", NULL}'),
 ('text:if_running', '{error, skip, nope, NULL}'),
@@ -179,7 +182,7 @@ INSERT INTO wild.pool VALUES
 ('text:search_path', '{"", public, "odd, public", "\"", nope, NULL}'),
 ('text:target', '{odd.made, made, odd.events, odd.view, nope.made, pg_catalog.made, "", "a.b.c.d", "\"", m.recommended, NULL}'),
 ('text:mode', '{auto, full, update, nope, NULL}'),
-('name:schema_name', '{m, m, m, t, u, untrained, odd, nope, pg_catalog, "", NULL, "a\"; drop table x; --"}'),
+('name:schema_name', '{m, m, m, t, u, rated, untrained, odd, nope, pg_catalog, "", NULL, "a\"; drop table x; --"}'),
 ('name:user_column', '{user_id, user_id, user_id, user_id, user_id, user_id, at, ctid, tableoid, nope, "", NULL, ids, pair}'),
 ('name:item_column', '{item_id, item_id, item_id, item_id, item_id, item_id, value, xmin, nope, "item id", NULL, mood}'),
 ('name:column_name', '{user_id, item_id, action, at, value, ctid, nope, NULL}'),
