@@ -83,7 +83,7 @@ build/core/%.o: src/core/%.c $(wildcard src/core/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_FLAGS) -c -o $@ $<
 
-build/unit/%: test/unit/%.c test/unit/unit.h build/libcommrec_core.a
+build/unit/%: test/unit/%.c $(wildcard test/unit/*.h) build/libcommrec_core.a
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_FLAGS) -o $@ $< build/libcommrec_core.a $(BLAS_LIBS) -lm
 

@@ -173,7 +173,7 @@ LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 500
 AS 'MODULE_PATHNAME', 'commrec_recommend';
 
 COMMENT ON FUNCTION commrec.recommend(bigint, integer, text, boolean, bigint[], bigint[], text, interval, double precision, integer, boolean) IS
-'The k best items for a user, by inner product of embeddings: source "model" for the user''s embedding as trained; "fresh" if events since the training have been folded in; "similar" for a user of whom nothing was learned but who wants an item of which something was: by likeness to the last such item; else rising items ("trending") where the training found that they foretell better, and then by decayed popularity, source "popular". min(k, eligible items) rows, exactly the best ones, ties broken by id. Items already seen are left out unless exclude_seen is false; with resurface_after those last touched longer ago than that come back; disliked ones never do. candidates: only these items; exclude: not these; filter: only items that pass the filter of this name, see commrec.create_filter(); ids that the model does not know are passed over. diversity (0 to 1): how much likeness to what is already listed counts against an item (maximal marginal relevance over the 200 best: Carbonell & Goldstein 1998). skip: rows left out before the first; ranks go on counting, so that the second page is skip => k. fresh: read the user''s events since the training, as the caller, and fold them in; what they are about counts as seen, and new users get answers of their own; NULL: as alter_model() has set it for the model, at first false. Unknown users get popular items; a NULL user no rows; a NULL k is 10, a NULL model the default one, any other NULL as if not given. k below 1, negative skip or resurface_after, diversity outside 0 .. 1: 22023; unknown model or filter: 42704; no USAGE on the model''s schema: 42501; never trained, a filter not yet evaluated for the version, resurface_after without times, or fresh without a time column: 55000; with fresh, no SELECT on the events: 42501; events or a column of them gone: 42P01, 42703; ids of another type: 42804. Objective of the training: Rendle et al., Revisiting the performance of iALS on item recommendation benchmarks, 2021.';
+'The k best items for a user, by inner product of embeddings, or by what the lists of the user''s items add up to, as the algorithm has it: source "model" for the user''s embedding as trained; "fresh" if events since the training have been folded in; "similar" for a user of whom nothing was learned but who wants an item of which something was: by likeness to the last such item; else rising items ("trending") where the training found that they foretell better, and then by decayed popularity, source "popular". min(k, eligible items) rows, exactly the best ones, ties broken by id. Items already seen are left out unless exclude_seen is false; with resurface_after those last touched longer ago than that come back; disliked ones never do. candidates: only these items; exclude: not these; filter: only items that pass the filter of this name, see commrec.create_filter(); ids that the model does not know are passed over. diversity (0 to 1): how much likeness to what is already listed counts against an item (maximal marginal relevance over the 200 best: Carbonell & Goldstein 1998). skip: rows left out before the first; ranks go on counting, so that the second page is skip => k. fresh: read the user''s events since the training, as the caller, and fold them in; what they are about counts as seen, and new users get answers of their own; NULL: as alter_model() has set it for the model, at first false. Unknown users get popular items; a NULL user no rows; a NULL k is 10, a NULL model the default one, any other NULL as if not given. k below 1, negative skip or resurface_after, diversity outside 0 .. 1: 22023; unknown model or filter: 42704; no USAGE on the model''s schema: 42501; never trained, a filter not yet evaluated for the version, resurface_after without times, or fresh without a time column: 55000; with fresh, no SELECT on the events: 42501; events or a column of them gone: 42P01, 42703; ids of another type: 42804. Objective of the training: Rendle et al., Revisiting the performance of iALS on item recommendation benchmarks, 2021.';
 COMMENT ON FUNCTION commrec.recommend(uuid, integer, text, boolean, uuid[], uuid[], text, interval, double precision, integer, boolean) IS
 'The same as commrec.recommend(bigint, ...), for models whose users and items have uuids.';
 COMMENT ON FUNCTION commrec.recommend(text, integer, text, boolean, text[], text[], text, interval, double precision, integer, boolean) IS
@@ -205,7 +205,7 @@ LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 5000
 AS 'MODULE_PATHNAME', 'commrec_similar_items';
 
 COMMENT ON FUNCTION commrec.similar_items(bigint, integer, text) IS
-'The k items whose embeddings are nearest to those of an item, by cosine (-1 to 1), the item itself left out. No rows for a NULL or unknown item; a NULL k is 10, a NULL model the default one. k below 1: 22023; unknown model: 42704; no USAGE on its schema: 42501; never trained: 55000; ids of another type: 42804.';
+'The k items nearest to an item by cosine of their embeddings (-1 to 1) or, where the algorithm scores by lists, those of the item''s list by their weight; the item itself is left out. No rows for a NULL or unknown item, and none from a model of popularity alone; a NULL k is 10, a NULL model the default one. k below 1: 22023; unknown model: 42704; no USAGE on its schema: 42501; never trained: 55000; ids of another type: 42804.';
 COMMENT ON FUNCTION commrec.similar_items(uuid, integer, text) IS
 'The same as commrec.similar_items(bigint, integer, text), for models whose items have uuids.';
 COMMENT ON FUNCTION commrec.similar_items(text, integer, text) IS
@@ -692,6 +692,13 @@ BEGIN
 			PRIMARY KEY (version, block)) WITH (toast_tuple_target = 8160);
 		ALTER TABLE %1$I.item_block ALTER COLUMN codes SET STORAGE PLAIN;
 
+		CREATE TABLE %1$I.item_neighbor (
+			version integer,
+			item_no integer,
+			neighbors bytea NOT NULL,
+			PRIMARY KEY (version, item_no)) WITH (toast_tuple_target = 8160);
+		ALTER TABLE %1$I.item_neighbor ALTER COLUMN neighbors SET STORAGE EXTERNAL;
+
 		CREATE TABLE %1$I.item_filter (
 			filter text COLLATE "C" PRIMARY KEY,
 			items text NOT NULL,
@@ -889,6 +896,10 @@ BEGIN
 			('item_block', 'items', 'items in the block'),
 			('item_block', 'max_norm', 'largest norm in the block'),
 			('item_block', 'codes', 'quantised embeddings with their scale and error bound'),
+			('item_neighbor', NULL, 'The items that go with each item, of versions whose scores come from such lists'),
+			('item_neighbor', 'version', 'version that learned them'),
+			('item_neighbor', 'item_no', 'number of the item, as in item_embedding'),
+			('item_neighbor', 'neighbors', 'its list, see commrec.unpack_neighbors()'),
 			('item_filter', NULL, 'Filters for recommend(filter => ...), see commrec.create_filter()'),
 			('item_filter', 'filter', 'name of the filter'),
 			('item_filter', 'items', 'table or view that the predicate is about, as last seen'),
@@ -1546,7 +1557,7 @@ BEGIN
 	FROM pg_class AS c
 	WHERE c.relnamespace = namespace AND c.relkind = 'r'
 		AND c.relname IN ('commrec_model', 'action', 'version', 'epoch', 'user_embedding', 'item_embedding',
-			'fold_in', 'trending', 'item_block', 'item_filter', 'item_filter_member', 'item_filter_piece', 'item_spread', 'spread_factor',
+			'fold_in', 'trending', 'item_block', 'item_neighbor', 'item_filter', 'item_filter_member', 'item_filter_piece', 'item_spread', 'spread_factor',
 			'user_activity', 'item_activity', 'evaluation', 'metric', 'trial', 'forgotten', 'forget_key');
 	IF functions IS NOT NULL THEN
 		EXECUTE format('DROP FUNCTION %s %s', functions, behaviour);
@@ -2920,7 +2931,7 @@ LANGUAGE c STABLE PARALLEL SAFE COST 300
 AS 'MODULE_PATHNAME', 'commrec_score';
 
 COMMENT ON FUNCTION commrec.score(bigint, bigint, text) IS
-'The number that recommend() shows as score of this item for this user, to the bit, whether the user has seen the item or not: by whatever source recommend(fresh => false) names for the user: the inner product of their embeddings or, for a user of whom nothing was learned, likeness to his last item, or the item''s trend or decayed popularity. NULL for a NULL or unknown user or item; a NULL model is the default one. Never trained: 55000; unknown model: 42704; no USAGE on its schema: 42501; ids of another type: 42804.';
+'The number that recommend() shows as score of this item for this user, to the bit, whether the user has seen the item or not: by whatever source recommend(fresh => false) names for the user: the inner product of their embeddings, or what the lists of the user''s items add up to; for a user of whom nothing was learned, likeness to his last item, or the item''s trend or decayed popularity. NULL for a NULL or unknown user or item; a NULL model is the default one. Never trained: 55000; unknown model: 42704; no USAGE on its schema: 42501; ids of another type: 42804.';
 COMMENT ON FUNCTION commrec.score(uuid, uuid, text) IS
 'The same as commrec.score(bigint, bigint, text), for models whose users and items have uuids.';
 COMMENT ON FUNCTION commrec.score(text, text, text) IS
@@ -2949,7 +2960,7 @@ LANGUAGE c STABLE PARALLEL SAFE ROWS 30 COST 5000
 AS 'MODULE_PATHNAME', 'commrec_explain';
 
 COMMENT ON FUNCTION commrec.explain(bigint, bigint, text) IS
-'Why recommend() gives an item its score for a user: what each item of the user''s past contributes, largest first, with the confidence c_ui it was trained with. The contributions add up to commrec.score(). source: "item"; "popularity", for the item''s own popularity (the only row for a user of whom nothing was learned); "rest", where the solver of the training was not exact. Contributions are those of Hu, Koren and Volinsky, Collaborative filtering for implicit feedback datasets, 2008, section 5: c_ui * y_j'' A^-1 y_i. No rows for a NULL or unknown user or item; a NULL model is the default one. Never trained: 55000; unknown model: 42704; no USAGE on its schema: 42501; ids of another type: 42804; a model of ratings (algorithm "als"): 0A000; damaged bytes: XX001.';
+'Why recommend() gives an item its score for a user: what each item of the user''s past contributes, largest first. The contributions add up to commrec.score(), whatever the algorithm. "ials": c_ui * y_j'' A^-1 y_i (Hu, Koren and Volinsky, Collaborative filtering for implicit feedback datasets, 2008, section 5); an algorithm that scores by lists: c_ui W_ij; one whose users are sums of their items: c_ui y_i''y_j; any other: a_i y_i''y_j, where a projects the user''s vector on those of his items. confidence: the c_ui that it was trained with, or a_i. source: "item"; "popularity", for the item''s own popularity (the only row for a user of whom nothing was learned); "bias", for biases and constants; "rest", what his items do not explain. No rows for a NULL or unknown user or item; a NULL model is the default one. Never trained: 55000; unknown model: 42704; no USAGE on its schema: 42501; ids of another type: 42804; damaged bytes: XX001.';
 COMMENT ON FUNCTION commrec.explain(uuid, uuid, text) IS
 'The same as commrec.explain(bigint, bigint, text), for models whose users and items have uuids.';
 COMMENT ON FUNCTION commrec.explain(text, text, text) IS
@@ -2978,7 +2989,7 @@ LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 50000
 AS 'MODULE_PATHNAME', 'commrec_similar_users';
 
 COMMENT ON FUNCTION commrec.similar_users(bigint, integer, text) IS
-'The k users whose embeddings are nearest to those of a user, by cosine of what was learned (-1 to 1; ties by id), the user himself and users of whom nothing was learned left out. All users are compared, which takes about a microsecond each. No rows for a NULL or unknown user; a NULL k is 10, a NULL model the default one. k below 1: 22023; unknown model: 42704; no USAGE on its schema: 42501; never trained: 55000; ids of another type: 42804.';
+'The k users nearest to a user, by cosine of their embeddings or, where the algorithm scores by lists, of how much they want each item (-1 to 1; ties by id), the user himself and users of whom nothing was learned left out. All users are compared, which takes about a microsecond each. No rows for a NULL or unknown user, and none from a model of popularity alone; a NULL k is 10, a NULL model the default one. k below 1: 22023; unknown model: 42704; no USAGE on its schema: 42501; never trained: 55000; ids of another type: 42804.';
 COMMENT ON FUNCTION commrec.similar_users(uuid, integer, text) IS
 'The same as commrec.similar_users(bigint, integer, text), for models whose users have uuids.';
 COMMENT ON FUNCTION commrec.similar_users(text, integer, text) IS
@@ -3005,6 +3016,13 @@ LANGUAGE c STABLE PARALLEL SAFE ROWS 10 COST 20000
 AS 'MODULE_PATHNAME', 'commrec_popular_typed';
 COMMENT ON FUNCTION commrec.popular_typed(text, integer, timestamptz, text) IS
 'What the function "popular" of a model''s schema calls: as commrec.popular(), with the caller''s column definition list (rank integer, item_id ..., score double precision).';
+
+CREATE FUNCTION commrec.unpack_neighbors(neighbors bytea)
+RETURNS TABLE(item_no integer, weight real)
+LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 100 COST 100
+AS 'MODULE_PATHNAME', 'commrec_unpack_neighbors';
+COMMENT ON FUNCTION commrec.unpack_neighbors(bytea) IS
+'The items that go with an item, from the column neighbors of a model''s table item_neighbor, by ascending item_no, each with its weight: how much a user who wants the one is held to want the other. No rows for NULL. Damaged: XX001; a newer format: 0A000.';
 
 -- ---------------------------------------------------------------------------
 -- Forgetting a user
@@ -3125,7 +3143,7 @@ BEGIN
 	RETURN QUERY SELECT * FROM (VALUES
 		('remembered', format('a keyed hash of his id in %I.forgotten: whatever reads the events for this model leaves him out%s',
 			schema_name, CASE WHEN is_new THEN '' ELSE ', as it did before' END), is_new::integer::bigint),
-		('next training', format('his part in %1$I.item_embedding, %1$I.item_block, %1$I.fold_in, %1$I.trending: embeddings and popularity of items, '
+		('next training', format('his part in %1$I.item_embedding, %1$I.item_block, %1$I.item_neighbor, %1$I.fold_in, %1$I.trending: embeddings and popularity of items, '
 			'which older versions have as long as commrec.keep_versions keeps them', schema_name), NULL),
 		('next training', format('his part in %1$I.item_spread, %1$I.spread_factor, %1$I.item_activity: sums over all users',
 			schema_name), NULL),

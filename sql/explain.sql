@@ -119,13 +119,16 @@ SELECT dims FROM commrec.train('why', workers => 0);
 SELECT gram IS NULL AS nothing FROM why.fold_in ORDER BY version DESC LIMIT 1;
 SELECT count(*), min(source) FROM why.explain(1, 7);
 
--- A model of ratings is another equation: new events count as seen, and no more.
+-- A model of ratings is another equation: its scores are explained by a projection, and new events count as seen, no more.
 SELECT count(*) > 0 AS made FROM commrec.create_model('why_rated', 'why_events', action_column => 'action', time_column => 'at', value_column => 'value',
 	algorithm => 'als', hyperparameters => '{"factors": 3, "epochs": 3}');
 UPDATE why_rated.action SET value_low = 1, value_high = 5 WHERE action = 'rating';
 SELECT dims FROM commrec.train('why_rated', workers => 0);
 SELECT min(user_id) AS rater FROM why_rated.user_embedding WHERE embedding IS NOT NULL \gset
-SELECT count(*) FROM why_rated.explain(:rater, 7);
+SELECT count(*) AS scores, sum((abs(total - score) <= 1e-5 * greatest(size, 1))::int) AS explained,
+	sum(("source" @> '{item,bias}')::int) AS by_items_and_biases
+FROM (SELECT r.item_id, r.score, sum(x.contribution) AS total, sum(abs(x.contribution)) AS size, array_agg(x.source) AS source
+	FROM why_rated.recommend(:rater, 100) AS r, why_rated.explain(:rater, r.item_id) AS x GROUP BY 1, 2) AS s;
 SELECT count(*) FILTER (WHERE why_rated.score(:rater, item_id) = score) = count(*) AS scores FROM why_rated.recommend(:rater, 100);
 INSERT INTO why_events SELECT :rater, item_id, 'view', '2024-07-01' FROM why_rated.recommend(:rater, 1);
 SELECT (SELECT count(*) FROM why_rated.recommend(:rater, 100)) - count(*) AS seen, min(source) AS source FROM why_rated.recommend(:rater, 100, fresh => true);

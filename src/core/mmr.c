@@ -4,15 +4,19 @@
  */
 #include <float.h>
 #include <math.h>
+#include <stddef.h>
 
 #include "core/mmr.h"
 #include "core/vector.h"
 
-/* Three floats an item: norm, relevance and the largest cosine to what is chosen. */
+/*
+ * Four floats an item: norm, relevance, how much it is like what was chosen
+ * last, and the most that it is like anything chosen.
+ */
 int32_t
 cr_mmr_workspace_size(int32_t count)
 {
-	return 3 * count;
+	return 4 * count;
 }
 
 static const float *
@@ -29,7 +33,8 @@ prepare(const CrMmrPool *pool, float *norm, float *relevance, float *nearest)
 
 	for (int32_t i = 0; i < pool->count; i++)
 	{
-		norm[i] = pool->dims > 0 ? cr_norm_upper(row_of(pool, i), pool->dims) : 0.0f;
+		norm[i] = pool->dims > 0 && pool->alike == NULL ?
+			cr_norm_upper(row_of(pool, i), pool->dims) : 0.0f;
 		relevance[i] = range > 0 ? (float) (1.0 - (best - pool->scores[i]) / range) : 1.0f;
 		nearest[i] = -FLT_MAX;	/* nothing is chosen yet */
 	}
@@ -48,6 +53,22 @@ cosine(const CrMmrPool *pool, const float *norm, int32_t i, int32_t j)
 	if (isnan(value))
 		return 0.0f;
 	return (float) fmin(fmax(value, -1.0), 1.0);
+}
+
+/* How much the items that are left are like the one at "place". */
+static void
+compare(const CrMmrPool *pool, const float *norm, int32_t place, float *likeness)
+{
+	if (pool->alike != NULL)
+	{
+		pool->alike(pool->context, place, likeness);
+		return;
+	}
+	for (int32_t i = 0; i < pool->count; i++)
+	{
+		if (norm[i] >= 0.0f)
+			likeness[i] = cosine(pool, norm, i, place);
+	}
 }
 
 /* The place of the next item; chosen ones are marked by a norm below 0. */
@@ -83,6 +104,7 @@ cr_mmr_select(const CrMmrPool *pool, double diversity, int32_t wanted, float *wo
 	float	   *norm = workspace;
 	float	   *relevance = norm + pool->count;
 	float	   *nearest = relevance + pool->count;
+	float	   *likeness = nearest + pool->count;
 
 	prepare(pool, norm, relevance, nearest);
 	for (int32_t n = 0; n < wanted; n++)
@@ -90,11 +112,12 @@ cr_mmr_select(const CrMmrPool *pool, double diversity, int32_t wanted, float *wo
 		int32_t		place = best_place(pool, diversity, norm, relevance, nearest, n == 0);
 
 		chosen[n] = place;
+		compare(pool, norm, place, likeness);
+		norm[place] = -1.0f;
 		for (int32_t i = 0; i < pool->count; i++)
 		{
-			if (i != place && norm[i] >= 0.0f)
-				nearest[i] = fmaxf(nearest[i], cosine(pool, norm, i, place));
+			if (norm[i] >= 0.0f)
+				nearest[i] = fmaxf(nearest[i], likeness[i]);
 		}
-		norm[place] = -1.0f;
 	}
 }

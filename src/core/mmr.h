@@ -19,6 +19,13 @@ typedef struct CrMmrPool
 	int32_t		stride;			/* floats from one row to the next */
 	int32_t		dims;			/* of the factors; 0: there are none */
 	int32_t		count;
+
+	/*
+	 * Where items are alike in another way than by vectors: fill in how much
+	 * each of the pool is like item i, -1 to 1.  NULL: by cosine.
+	 */
+	void		(*alike) (void *context, int32_t i, float *likeness);
+	void	   *context;
 } CrMmrPool;
 
 /* Floats of scratch for a pool of this size. */

@@ -156,11 +156,11 @@ cr_neighbor_sums_wanted(const CrNeighborSums *sums, uint32_t count)
 	return wanted < most ? (int32_t) wanted : most;
 }
 
-/* The sums of the page that the item is in, which begin at 0. */
-static double *
-page_of(CrNeighborSums *sums, int32_t item_no)
+/* The sums of the page, which begin at 0. */
+static inline double *
+page_of(CrNeighborSums *sums, uint32_t page)
 {
-	int32_t    *place = &sums->page[item_no / CR_NEIGHBOR_PAGE];
+	int32_t    *place = &sums->page[page];
 
 	if (*place == 0)
 	{
@@ -176,9 +176,9 @@ cr_neighbor_sums_add(CrNeighborSums *sums, const CrNeighborList *list, float con
 {
 	for (uint32_t i = 0; i < list->count; i++)
 	{
-		int32_t		item_no = list->item_no[i];
+		uint32_t	item_no = (uint32_t) list->item_no[i];
 
-		page_of(sums, item_no)[item_no % CR_NEIGHBOR_PAGE] +=
+		page_of(sums, item_no / CR_NEIGHBOR_PAGE)[item_no % CR_NEIGHBOR_PAGE] +=
 			(double) confidence * (double) list->weight[i];
 	}
 }

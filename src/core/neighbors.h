@@ -31,7 +31,7 @@
 #include "core/status.h"
 
 #define CR_NEIGHBORS_HEADER	12
-#define CR_NEIGHBORS_MAX	1048576 /* of one list */
+#define CR_NEIGHBORS_MAX	65536	/* of one list: half a megabyte */
 
 extern size_t cr_neighbors_size(uint32_t count);
 

@@ -9,9 +9,8 @@
 
 #define FIRST_SHORTLIST	1024	/* entries, at least; it grows when k or ties ask for it */
 
-/* Make room for one block's candidates. */
-static void
-reserve(CrSearch *search, const CrCatalogue *catalogue, int32_t count)
+void
+cr_search_reserve(CrSearch *search, const CrCatalogue *catalogue, int32_t count)
 {
 	CrShortlist *list = &search->list;
 	int64_t		wanted;
@@ -44,7 +43,7 @@ shortlist_block(CrSearch *search, const CrCatalogue *catalogue, const CrBlockHea
 	least = cr_block_least_sum(&bound, threshold);
 	count = cr_block_candidates(search->simd, &search->query, header, bytes, least, search->sums,
 								search->candidates);
-	reserve(search, catalogue, count);
+	cr_search_reserve(search, catalogue, count);
 	for (int32_t i = 0; i < count; i++)
 	{
 		int32_t		sum = search->sums[search->candidates[i]];
@@ -84,9 +83,9 @@ shortlist_items(CrSearch *search, const CrCatalogue *catalogue)
 	}
 }
 
-/* Score what is left, the most promising first; the best k replace the bounds. */
-static CrStatus
-score_shortlist(CrSearch *search, const CrCatalogue *catalogue, CrTopK *top)
+CrStatus
+cr_search_finish(CrSearch *search, float (*score) (void *context, int32_t item_no), void *context,
+				 CrTopK *top)
 {
 	CrShortlist *list = &search->list;
 	CrShortlisted entry;
@@ -96,15 +95,44 @@ score_shortlist(CrSearch *search, const CrCatalogue *catalogue, CrTopK *top)
 	cr_topk_init(top, list->lowest.entries, list->lowest.capacity);
 	while (cr_shortlist_pop(list, &entry) && entry.highest >= cr_topk_threshold(top))
 	{
-		float		score = cr_dot(search->vector,
-								   catalogue->vector(catalogue->context, entry.item_no),
-								   catalogue->dims);
+		float		exact = score(context, entry.item_no);
 
 		search->culprit = entry.item_no;
-		if (!isfinite(score))
+		if (!isfinite(exact))
 			return CR_NOT_FINITE;
-		cr_topk_offer(top, score, entry.item_no);
+		cr_topk_offer(top, exact, entry.item_no);
 	}
+	return CR_OK;
+}
+
+/* What an exact score is made of. */
+typedef struct Product
+{
+	const float *vector;
+	const CrCatalogue *catalogue;
+} Product;
+
+static float
+score_product(void *context, int32_t item_no)
+{
+	const Product *product = context;
+	const CrCatalogue *catalogue = product->catalogue;
+
+	return cr_dot(product->vector, catalogue->vector(catalogue->context, item_no),
+				  catalogue->dims);
+}
+
+CrStatus
+cr_search_begin(CrSearch *search, const CrCatalogue *catalogue, CrSimd simd,
+				const float *vector, int32_t k, CrScored *best)
+{
+	search->simd = simd;
+	search->culprit = -1;
+	cr_shortlist_init(&search->list, best, k, NULL, 0);
+	cr_block_query(vector, catalogue->dims, &search->query);
+	if (!isfinite(search->query.norm))
+		return CR_NOT_FINITE;
+	cr_search_reserve(search, catalogue, k > FIRST_SHORTLIST ? k : FIRST_SHORTLIST);
 	return CR_OK;
 }
 
@@ -112,15 +140,11 @@ CrStatus
 cr_search(CrSearch *search, const CrCatalogue *catalogue, CrSimd simd, const float *vector,
 		  int32_t k, CrScored *best, CrTopK *top)
 {
-	search->simd = simd;
-	search->vector = vector;
-	search->culprit = -1;
-	cr_shortlist_init(&search->list, best, k, NULL, 0);
+	Product		product = {vector, catalogue};
+
 	cr_topk_init(top, best, k);
-	cr_block_query(vector, catalogue->dims, &search->query);
-	if (!isfinite(search->query.norm))
+	if (cr_search_begin(search, catalogue, simd, vector, k, best) != CR_OK)
 		return CR_NOT_FINITE;
-	reserve(search, catalogue, k > FIRST_SHORTLIST ? k : FIRST_SHORTLIST);
 	shortlist_items(search, catalogue);
-	return score_shortlist(search, catalogue, top);
+	return cr_search_finish(search, score_product, &product, top);
 }

@@ -43,7 +43,6 @@ typedef struct CrCatalogue
 typedef struct CrSearch
 {
 	CrSimd		simd;
-	const float *vector;		/* the query's */
 	CrBlockQuery query;
 	CrShortlist list;
 	int32_t		culprit;		/* with CR_NOT_FINITE: the item, or -1 for the query */
@@ -59,5 +58,18 @@ typedef struct CrSearch
  */
 extern CrStatus cr_search(CrSearch *search, const CrCatalogue *catalogue, CrSimd simd,
 						  const float *vector, int32_t k, CrScored *best, CrTopK *top);
+
+/*
+ * For other ways to search, which share the shortlist: begin with an empty one
+ * (CR_NOT_FINITE if the vector has no finite norm); make room for so many
+ * entries more; and score what is left of it exactly, the most promising first,
+ * so that the best k replace the bounds (CR_NOT_FINITE as above).
+ */
+extern CrStatus cr_search_begin(CrSearch *search, const CrCatalogue *catalogue, CrSimd simd,
+								const float *vector, int32_t k, CrScored *best);
+extern void cr_search_reserve(CrSearch *search, const CrCatalogue *catalogue, int32_t count);
+extern CrStatus cr_search_finish(CrSearch *search,
+								 float (*score) (void *context, int32_t item_no), void *context,
+								 CrTopK *top);
 
 #endif							/* CR_SEARCH_H */

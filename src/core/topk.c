@@ -69,19 +69,27 @@ cr_topk_threshold(const CrTopK *top)
 
 /* A NaN has no place in the order and would break the heap, so that it is never taken. */
 int
-cr_topk_offer(CrTopK *top, float score, int32_t item_no)
+cr_topk_accepts(const CrTopK *top, float score, int32_t item_no)
 {
 	CrScored	entry = {score, item_no};
 
 	if (isnan(score))
+		return 0;
+	return top->count < top->capacity || (top->count > 0 && is_better(entry, top->entries[0]));
+}
+
+int
+cr_topk_offer(CrTopK *top, float score, int32_t item_no)
+{
+	CrScored	entry = {score, item_no};
+
+	if (!cr_topk_accepts(top, score, item_no))
 		return 0;
 	if (top->count < top->capacity)
 	{
 		rise(top->entries, top->count++, entry);
 		return 1;
 	}
-	if (top->count == 0 || !is_better(entry, top->entries[0]))
-		return 0;
 	sink(top->entries, top->count, entry);
 	return 1;
 }

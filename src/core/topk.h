@@ -28,6 +28,9 @@ extern void cr_topk_init(CrTopK *top, CrScored *entries, int32_t capacity);
 /* The score that a candidate must reach to matter: -infinity until k are held. */
 extern float cr_topk_threshold(const CrTopK *top);
 
+/* Would a candidate be taken?  For callers to whom it costs something to be sure of one. */
+extern int	cr_topk_accepts(const CrTopK *top, float score, int32_t item_no);
+
 /* Offer a candidate; returns 1 if it was taken. */
 extern int	cr_topk_offer(CrTopK *top, float score, int32_t item_no);
 

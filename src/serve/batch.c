@@ -119,8 +119,11 @@ PlanLayout(BatchShared *plan)
 	layout->total = 0;
 	(void) Place(layout, sizeof(BatchShared));
 	layout->places = Place(layout, mul_size(plan->users, sizeof(ItemPointerData)));
-	layout->items = Place(layout, plan->deployed.dims == 0 ? 0 :
-						  cr_batch_items_size(plan->deployed.items, plan->deployed.dims));
+	if (ScoresByLists(&plan->deployed))
+		layout->items = Place(layout, BatchListsBytes(plan->deployed.items, plan->list_entries));
+	else
+		layout->items = Place(layout, plan->deployed.dims == 0 ? 0 :
+							  cr_batch_items_size(plan->deployed.items, plan->deployed.dims));
 	layout->slot_bytes = CACHELINEALIGN(add_size(head, mul_size(mul_size(plan->unit_users, plan->k),
 																sizeof(CrScored))));
 	layout->slots = Place(layout, mul_size(layout->slot_bytes, plan->slots));
@@ -151,6 +154,8 @@ PlanRun(const BatchRun *run, BatchShared *plan)
 	memset(plan, 0, sizeof(*plan));
 	plan->schema = request->schema;
 	plan->deployed = run->deployed;
+	if (ScoresByLists(&plan->deployed))
+		plan->list_entries = BatchListsCount(request->schema, &plan->deployed);
 	plan->simd = CommrecSimd();
 	plan->k = Max(Min(request->k, run->deployed.items), 1);
 	plan->exclude_seen = request->exclude_seen;
@@ -211,6 +216,7 @@ static void
 LoadItems(BatchRun *run)
 {
 	CrBatchItems *items = &run->view.items;
+	bool		by_lists = ScoresByLists(&run->deployed);
 	float	   *embedding = palloc(sizeof(float) * run->deployed.dims);
 	int32		count = 0;
 	ItemReader	reader;
@@ -219,7 +225,8 @@ LoadItems(BatchRun *run)
 	Reserve(run, mul_size(run->deployed.items, sizeof(Datum)));
 	run->item_id = MemoryContextAllocHuge(CurrentMemoryContext,
 										  sizeof(Datum) * (Size) run->deployed.items);
-	cr_batch_items_begin(items);
+	if (!by_lists)
+		cr_batch_items_begin(items);
 	ItemReaderOpen(&reader, run->request->schema, &run->deployed, ITEM_BY_NO);
 	ItemReaderStart(&reader);
 	while (ItemReaderNext(&reader))
@@ -228,14 +235,21 @@ LoadItems(BatchRun *run)
 		ItemReaderGet(&reader, &item);
 		/* Numbers are unique and below the count, so that a lost row shows in the end. */
 		ItemReaderEmbedding(&reader, embedding);
-		cr_batch_items_put(items, item.item_no, embedding);
+		if (by_lists)
+			run->view.lists.popularity[item.item_no] = embedding[0];
+		else
+			cr_batch_items_put(items, item.item_no, embedding);
 		run->item_id[item.item_no] = LoadItemId(run, &reader);
 		count++;
 	}
 	ItemReaderClose(&reader);
 	if (count != run->deployed.items)
 		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(run->request->schema), "list of items");
-	cr_batch_items_end(items);
+	if (by_lists)
+		BatchListsLoad(&run->view.lists, run->request->schema, &run->deployed,
+					   run->view.shared->list_entries);
+	else
+		cr_batch_items_end(items);
 	pfree(embedding);
 }
 

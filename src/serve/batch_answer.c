@@ -27,24 +27,46 @@ BatchViewBytes(const BatchShared *shared)
 	Size		users = mul_size(shared->unit_users, sizeof(int32) + sizeof(StoredUser) +
 								 sizeof(float) * (Size) shared->deployed.dims);
 
+	/* A user's row of lists goes one by one. */
+	if (ScoresByLists(&shared->deployed))
+		return add_size(BatchSumsBytes(shared->deployed.items),
+						mul_size(shared->deployed.items, SEEN_ENTRY_BYTES + sizeof(float)));
 	return add_size(add_size(block, users),
 					add_size(SEEN_BYTES_MAX, mul_size(shared->deployed.items, SEEN_ENTRY_BYTES)));
+}
+
+/* What is scored, and with what: vectors or lists. */
+static void
+OpenItems(BatchView *view)
+{
+	const BatchShared *shared = view->shared;
+	char	   *block = (char *) shared + shared->layout.items;
+	void	   *memory;
+
+	if (ScoresByLists(&shared->deployed))
+	{
+		BatchListsView(&view->lists, shared->deployed.items, shared->list_entries, block);
+		BatchSumsInit(&view->sums, shared->deployed.items);
+		return;
+	}
+	memory = MemoryContextAllocHuge(CurrentMemoryContext,
+									cr_batch_block_size(shared->unit_users, shared->deployed.dims) +
+									CR_BATCH_ALIGNMENT);
+	cr_batch_items_view(&view->items, shared->deployed.dims > 0 ? shared->deployed.items : 0,
+						shared->deployed.dims, block);
+	cr_batch_block_init(&view->block, shared->unit_users, shared->deployed.dims,
+						(void *) TYPEALIGN(CR_BATCH_ALIGNMENT, memory));
+	view->block_user = palloc(sizeof(int32) * shared->unit_users);
 }
 
 void
 BatchViewOpen(BatchView *view, BatchShared *shared)
 {
 	char	   *base = (char *) shared;
-	Size		bytes = cr_batch_block_size(shared->unit_users, shared->deployed.dims);
-	void	   *memory = MemoryContextAllocHuge(CurrentMemoryContext, bytes + CR_BATCH_ALIGNMENT);
 
 	view->shared = shared;
 	view->places = (ItemPointerData *) (base + shared->layout.places);
-	cr_batch_items_view(&view->items, shared->deployed.dims > 0 ? shared->deployed.items : 0,
-						shared->deployed.dims, base + shared->layout.items);
-	cr_batch_block_init(&view->block, shared->unit_users, shared->deployed.dims,
-						(void *) TYPEALIGN(CR_BATCH_ALIGNMENT, memory));
-	view->block_user = palloc(sizeof(int32) * shared->unit_users);
+	OpenItems(view);
 	view->scratch = AllocSetContextCreate(CurrentMemoryContext, "commrec users of a block",
 										  ALLOCSET_DEFAULT_SIZES);
 	UserReaderOpen(&view->users, shared->schema, &shared->deployed);
@@ -113,13 +135,20 @@ BatchClaim(BatchShared *shared, bool wait, int64 *unit)
 	return is_claimed;
 }
 
+/* How many rows a user can get, at most. */
+static int32
+RowsOf(const BatchShared *shared, const StoredUser *stored)
+{
+	return Min(shared->k, shared->deployed.items -
+			   (shared->exclude_seen ? (int32) stored->seen_count : 0));
+}
+
 /* Put the current user into the block, unless there is nothing to search for. */
 static void
 AddUser(BatchView *view, BatchSlot *slot, int32 i, const StoredUser *stored)
 {
 	const BatchShared *shared = view->shared;
-	int32		k = Min(shared->k, shared->deployed.items -
-						(shared->exclude_seen ? (int32) stored->seen_count : 0));
+	int32		k = RowsOf(shared, stored);
 	CrBatchUser user;
 
 	slot->count[i] = stored->embedding == NULL ? BATCH_NOT_LEARNED : 0;
@@ -205,6 +234,30 @@ KeepAnswers(BatchView *view, BatchSlot *slot)
 	}
 }
 
+/* Answer the i-th user of the unit from the lists of his items. */
+static void
+AnswerByLists(BatchView *view, int64 unit, int32 i)
+{
+	const BatchShared *shared = view->shared;
+	BatchSlot  *slot = BatchSlotOf(view, unit);
+	MemoryContext old_context = MemoryContextSwitchTo(view->scratch);
+	StoredUser	stored;
+	CrTopK		top;
+
+	UserReaderGo(&view->users, view->places[unit * shared->unit_users + i]);
+	UserReaderGet(&view->users, &stored);
+	slot->count[i] = stored.embedding == NULL ? BATCH_NOT_LEARNED : 0;
+	if (stored.embedding != NULL && RowsOf(shared, &stored) > 0)
+	{
+		cr_topk_init(&top, BatchSlotRows(view, slot, i), RowsOf(shared, &stored));
+		BatchListsAnswer(&view->lists, &view->sums, &stored, shared->exclude_seen, &top);
+		qsort(top.entries, top.count, sizeof(CrScored), CompareScored);
+		slot->count[i] = top.count;
+	}
+	MemoryContextSwitchTo(old_context);
+	MemoryContextReset(view->scratch);
+}
+
 void
 BatchAnswer(BatchView *view, int64 unit)
 {
@@ -212,7 +265,9 @@ BatchAnswer(BatchView *view, int64 unit)
 	BatchSlot  *slot = BatchSlotOf(view, unit);
 	int32		users = BatchUnitUsers(shared, unit);
 
-	for (int32 i = 0; i < users;)
+	for (int32 i = 0; i < users && ScoresByLists(&shared->deployed); i++)
+		AnswerByLists(view, unit, i);
+	for (int32 i = 0; i < users && !ScoresByLists(&shared->deployed);)
 	{
 		i = LoadBlock(view, unit, i);
 		ScanBlock(view);

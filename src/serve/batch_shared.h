@@ -26,6 +26,7 @@
 
 #include "core/batch.h"
 #include "serve/batch.h"
+#include "serve/batch_lists.h"
 #include "store/reader.h"
 
 /* In place of a number of rows: nothing was learned of the user, who gets what recommend() says. */
@@ -35,7 +36,7 @@
 typedef struct BatchLayout
 {
 	Size		places;			/* ItemPointerData[users] */
-	Size		items;			/* arena of cr_batch_items_size() bytes */
+	Size		items;			/* arena of cr_batch_items_size() bytes; or lists, batch_lists.h */
 	Size		slots;
 	Size		slot_bytes;		/* from one slot to the next */
 	Size		total;
@@ -45,6 +46,7 @@ typedef struct BatchShared
 {
 	Oid			schema;
 	DeployedVersion deployed;
+	int64		list_entries;	/* where scores come from lists */
 	CrSimd		simd;
 	int32		k;				/* at most the items of the version */
 	bool		exclude_seen;
@@ -77,6 +79,8 @@ typedef struct BatchView
 	CrBatchItems items;
 	CrBatchBlock block;
 	int32	   *block_user;		/* by user of the block: his number within the unit */
+	BatchLists	lists;			/* where scores come from lists: in place of the three above */
+	CrNeighborSums sums;
 	UserReader	users;
 	MemoryContext scratch;		/* what is stored of the users of one block */
 } BatchView;

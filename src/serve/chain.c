@@ -5,7 +5,8 @@
  * Folding in takes the stored preferences, aged to the newest of the new
  * events, and the preferences of the new events on top; so it gives what the
  * half step of a training over all of them would give for this user, with the
- * items as they are.
+ * items as they are.  Where scores come from lists, these preferences are all
+ * that has to be known of him.
  */
 #include "postgres.h"
 
@@ -88,7 +89,6 @@ MergeTouches(const FoldIn *fold, const StoredUser *stored, const float *preferen
 static void
 Solve(RecommendCall *call, FoldIn *fold, const Touches *touches, StoredUser *user)
 {
-	const DeployedVersion *deployed = fold->deployed;
 	bool		has_any = false;
 	float		confidence;
 
@@ -102,10 +102,24 @@ Solve(RecommendCall *call, FoldIn *fold, const Touches *touches, StoredUser *use
 	if (!has_any)
 		return;
 	FoldInFinish(fold);
-	user->embedding = palloc(sizeof(float) * deployed->dims);
-	CheckComputation(cr_fold_in_user(&fold->solver, user->embedding), "folding a user in");
-	if (deployed->dims > deployed->factors)
-		user->embedding[deployed->factors] = 1;
+	user->embedding = palloc(sizeof(float) * fold->deployed->dims);
+	FoldInUser(fold, user->embedding);
+}
+
+/* How much each of the touched items counts for one whose score comes from their lists. */
+static void
+FillConfidence(const DeployedVersion *deployed, const Touches *touches, StoredUser *user)
+{
+	user->confidence = AllocateHuge(touches->count, sizeof(float));
+	for (int32 i = 0; i < touches->count; i++)
+	{
+		user->confidence[i] = UserConfidence(deployed->alpha, touches->touch[i].preference);
+		if (user->confidence[i] > 0 && user->embedding == NULL)
+		{
+			user->embedding = palloc(sizeof(float));
+			user->embedding[0] = 1;
+		}
+	}
 }
 
 /* What was just touched counts as seen. */
@@ -124,8 +138,8 @@ FillSeen(const Touches *touches, StoredUser *user)
 }
 
 /*
- * Fold in what is new, if anything is; user->embedding is NULL then if nothing
- * of it can be solved for.
+ * Fold in what is new, if anything is; user->embedding is NULL then if there is
+ * nothing that he likes.
  */
 static bool
 FoldInNew(RecommendCall *call, Datum id, bool is_stored, StoredUser *user)
@@ -144,12 +158,15 @@ FoldInNew(RecommendCall *call, Datum id, bool is_stored, StoredUser *user)
 		preferences = ReadUserPreferences(call->schema, deployed, id, user->seen_count);
 	MergeTouches(&fold, user, preferences, &fresh, &touches);
 	FillSeen(&touches, user);
-	/* A model of ratings answers as trained; what is new counts as seen. */
-	if (!fold.is_solvable)
+	/* Where nobody can be solved again, answers are as trained; what is new counts as seen. */
+	if (fold.kind == CR_FOLD_NONE && !ScoresByLists(deployed))
 		return false;
 	/* Without anything that he likes any more, the old vector is no answer either. */
 	user->embedding = NULL;
-	Solve(call, &fold, &touches, user);
+	if (ScoresByLists(deployed))
+		FillConfidence(deployed, &touches, user);
+	else
+		Solve(call, &fold, &touches, user);
 	return true;
 }
 
@@ -175,8 +192,8 @@ ChainLastItem(RecommendCall *call, Datum user, const StoredUser *stored)
 	int64		last_time = -1;
 	float		last_preference = 0;
 
-	if (deployed->dims == 0 || stored->seen_count == 0 ||
-		ReadVersionHyperparameters(call->schema, deployed, &used))
+	if (deployed->factors == 0 || stored->seen_count == 0 ||
+		ReadVersionHyperparameters(call->schema, deployed, &used)->is_explicit)
 		return -1;
 	preferences = ReadUserPreferences(call->schema, deployed, user, stored->seen_count);
 	for (uint32 i = 0; i < stored->seen_count; i++)
@@ -200,22 +217,27 @@ ChainLastItem(RecommendCall *call, Datum user, const StoredUser *stored)
 
 /*
  * A vector that gives this item the score 1, which is what training wants for
- * an item that a user has chosen: y / |y|^2, and the popularity of everybody.
+ * an item that a user has chosen: y / |y|^2, and the popularity of everybody;
+ * no biases, which are not about him.
  */
 static float *
 VectorTowards(RecommendCall *call, int32 item_no)
 {
 	const DeployedVersion *deployed = ServeViewDeployed(call->view);
-	float	   *vector = palloc(sizeof(float) * deployed->dims);
+	float	   *vector = palloc0(sizeof(float) * deployed->dims);
 	const float *item = ServeViewItem(call->view, item_no)->embedding;
 	double		square = 0;
+	CrHyperparameters used;
+	int32		popularity;
 
 	for (int32 i = 0; i < deployed->factors; i++)
 		square += (double) item[i] * item[i];
 	for (int32 i = 0; i < deployed->factors; i++)
 		vector[i] = (float) (item[i] / square);
-	if (deployed->dims > deployed->factors)
-		vector[deployed->factors] = 1;
+	ReadVersionHyperparameters(call->schema, deployed, &used);
+	popularity = PopularityCoordinate(deployed, &used);
+	if (popularity >= 0)
+		vector[popularity] = 1;
 	return cr_all_finite(vector, deployed->dims) ? vector : NULL;
 }
 

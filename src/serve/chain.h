@@ -4,7 +4,8 @@
  *
  * The first link that holds is taken:
  *	model		he has a vector of the training, and nothing new is asked for or known
- *	fresh		his new events are folded in: one exact solution against the version's items
+ *	fresh		his new events are folded in: one exact solution against the version's items, or
+ *				the lists of his new items added to those of the old ones
  *	similar		nothing was learned of him, but he wants an item of which something was: items
  *				near the last such one
  *	trending	everybody else, where rising items have proved better than popular ones: the

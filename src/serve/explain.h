@@ -11,19 +11,21 @@ typedef enum ContributionSource
 {
 	CONTRIBUTION_ITEM,			/* an item of the user's past */
 	CONTRIBUTION_POPULARITY,	/* the item's own popularity */
-	CONTRIBUTION_REST			/* what the training's solver left, where it is not exact */
+	CONTRIBUTION_BIAS,			/* biases and constants, which are not about his items */
+	CONTRIBUTION_REST			/* what the items do not explain */
 } ContributionSource;
 
 typedef struct Contribution
 {
 	ContributionSource source;
 	Datum		item_id;		/* of CONTRIBUTION_ITEM, of the model's item kind */
-	double		confidence;		/* the same: c_ui; 1 where the user's vector points to one item */
+	double		confidence;		/* the same: c_ui, or its coefficient where the user's vector was
+								 * projected on his items; 1 where it points to one item */
 	double		amount;
 	int32		place;			/* breaks ties: items by their number, then the others */
 } Contribution;
 
-/* "item", "popularity", "rest" */
+/* "item", "popularity", "bias", "rest" */
 extern const char *ContributionSourceName(ContributionSource source);
 
 /*

@@ -7,6 +7,7 @@
 #include "miscadmin.h"
 
 #include "core/mmr.h"
+#include "serve/lists.h"
 #include "serve/recommend.h"
 #include "serve/search.h"
 #include "store/trending.h"
@@ -66,7 +67,10 @@ Diversify(ServeView *view, double diversity, CrScored *best, int32 count, int32 
 	pool.stride = pool.dims;
 	wanted = Min(wanted, pool.count);
 	workspace = palloc(sizeof(float) * Max(cr_mmr_workspace_size(pool.count), 1));
+	pool.alike = NULL;
 	FillPool(view, best, &pool, scores);
+	if (ScoresByLists(ServeViewDeployed(view)))
+		CompareByLists(view, best, &pool);
 	cr_mmr_select(&pool, diversity, wanted, workspace, chosen);
 	for (int32 i = 0; i < wanted; i++)
 		ordered[i] = best[chosen[i]];
@@ -143,7 +147,9 @@ FindBest(RecommendCall *call, Eligible *eligible, const RecommendRequest *reques
 	*trending = 0;
 	if (request->diversity > 0)
 		searched = Min(Max(wanted, DIVERSITY_POOL), EligibleLimit(eligible));
-	if (user->embedding != NULL)
+	if (user->embedding != NULL && ScoresByLists(eligible->deployed))
+		count = SearchByLists(call->view, eligible, searched, best);
+	else if (user->embedding != NULL)
 		count = SearchByModel(call->view, eligible, user->embedding, searched, best);
 	else if (request->diversity > 0)
 		count = SearchByPopularity(call->schema, eligible, searched, best);

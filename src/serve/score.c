@@ -9,6 +9,7 @@
 #include "common/errors.h"
 #include "core/vector.h"
 #include "serve/chain.h"
+#include "serve/lists.h"
 #include "serve/score.h"
 
 /* The reader stands on the item. */
@@ -24,6 +25,8 @@ ScoreItem(RecommendCall *call, ItemReader *items, const StoredUser *user)
 		return ChainColdScore(call, &item);
 	embedding = palloc(sizeof(float) * items->deployed->dims);
 	ItemReaderEmbedding(items, embedding);
+	if (ScoresByLists(items->deployed))
+		return ScoreByLists(call->view, user, item.item_no, embedding[0]);
 	score = cr_dot(user->embedding, embedding, items->deployed->dims);
 	if (!isfinite(score))
 		CheckComputation(CR_NOT_FINITE, psprintf("score of item number %d", item.item_no));

@@ -15,18 +15,10 @@
 
 #include "common/errors.h"
 #include "common/guc.h"
-#include "core/search.h"
 #include "serve/search.h"
 #include "store/model.h"
 
 #define SORT_SLICE		4096	/* entries sorted between two polls for interrupts */
-
-/* What the core's functions are given. */
-typedef struct ModelSource
-{
-	ServeView  *view;
-	Eligible   *eligible;
-} ModelSource;
 
 void *
 AllocateHuge(int32 count, Size size)
@@ -38,26 +30,26 @@ static const uint8_t *
 SourceBlock(void *context, int32_t block, CrBlockHeader *header)
 {
 	CHECK_FOR_INTERRUPTS();
-	return ServeViewBlock(((ModelSource *) context)->view, block, header);
+	return ServeViewBlock(((SearchSource *) context)->view, block, header);
 }
 
 static int32_t
 SourceNext(void *context, int32_t item_no)
 {
-	return EligibleNext(((ModelSource *) context)->eligible, item_no);
+	return EligibleNext(((SearchSource *) context)->eligible, item_no);
 }
 
 static int
 SourceIsEligible(void *context, int32_t item_no)
 {
-	return IsEligible(((ModelSource *) context)->eligible, item_no);
+	return IsEligible(((SearchSource *) context)->eligible, item_no);
 }
 
 static const float *
 SourceVector(void *context, int32_t item_no)
 {
 	CHECK_FOR_INTERRUPTS();
-	return ServeViewItem(((ModelSource *) context)->view, item_no)->embedding;
+	return ServeViewItem(((SearchSource *) context)->view, item_no)->embedding;
 }
 
 static CrShortlisted *
@@ -69,8 +61,23 @@ SourceGrow(void *context, CrShortlisted *entries, int32_t capacity)
 	return repalloc_huge(entries, mul_size(capacity, sizeof(CrShortlisted)));
 }
 
-static void
-SortTop(CrTopK *top)
+void
+SearchCatalogue(SearchSource *source, ServeView *view, Eligible *eligible, CrCatalogue *catalogue)
+{
+	source->view = view;
+	source->eligible = eligible;
+	catalogue->context = source;
+	catalogue->items = ServeViewDeployed(view)->items;
+	catalogue->dims = ServeViewDeployed(view)->dims;
+	catalogue->block = SourceBlock;
+	catalogue->next = SourceNext;
+	catalogue->is_eligible = SourceIsEligible;
+	catalogue->vector = SourceVector;
+	catalogue->grow = SourceGrow;
+}
+
+void
+SearchSort(CrTopK *top)
 {
 	int32		rest = top->count;
 
@@ -85,22 +92,19 @@ int32
 SearchByModel(ServeView *view, Eligible *eligible, const float *embedding, int32 k,
 			  CrScored **best)
 {
-	const DeployedVersion *deployed = ServeViewDeployed(view);
-	ModelSource source = {view, eligible};
-	CrCatalogue catalogue = {
-		&source, deployed->items, deployed->dims, SourceBlock, SourceNext, SourceIsEligible,
-		SourceVector, SourceGrow
-	};
+	SearchSource source;
+	CrCatalogue catalogue;
 	CrSearch   *search = palloc(sizeof(CrSearch));
 	CrStatus	status;
 	CrTopK		top;
 
+	SearchCatalogue(&source, view, eligible, &catalogue);
 	*best = AllocateHuge(k, sizeof(CrScored));
 	status = cr_search(search, &catalogue, CommrecSimd(), embedding, k, *best, &top);
 	if (status != CR_OK)
 		CheckComputation(status, search->culprit < 0 ? "norm of the user's embedding" :
 						 psprintf("score of item number %d", search->culprit));
-	SortTop(&top);
+	SearchSort(&top);
 	pfree(search->list.entries);
 	pfree(search);
 	return top.count;

@@ -5,12 +5,26 @@
 #ifndef COMMREC_SEARCH_H
 #define COMMREC_SEARCH_H
 
-#include "core/topk.h"
+#include "core/search.h"
 #include "serve/eligible.h"
 #include "serve/view.h"
 
 /* Room for count elements, huge if need be, in the current context. */
 extern void *AllocateHuge(int32 count, Size size);
+
+/* What the core's functions are given as their context. */
+typedef struct SearchSource
+{
+	ServeView  *view;
+	Eligible   *eligible;
+} SearchSource;
+
+/* The version as the core searches it. */
+extern void SearchCatalogue(SearchSource *source, ServeView *view, Eligible *eligible,
+							CrCatalogue *catalogue);
+
+/* Sort the answer, polling for interrupts. */
+extern void SearchSort(CrTopK *top);
 
 /*
  * The best k items (k at least 1) by inner product with the user's embedding,

@@ -1,6 +1,6 @@
 /*
  * similar.c
- *		The items nearest to an item, by cosine of what was learned.
+ *		The items nearest to an item, by what was learned.
  */
 #include "postgres.h"
 
@@ -13,6 +13,7 @@
 #include "core/vector.h"
 #include "serve/search.h"
 #include "serve/similar.h"
+#include "store/neighbors.h"
 #include "store/reader.h"
 
 /* One search for the items nearest to another. */
@@ -20,15 +21,15 @@ typedef struct SimilarSearch
 {
 	const DeployedVersion *deployed;
 	int32		item_no;		/* of the item that the others are compared with */
-	float	   *query;			/* its embedding */
+	float	   *query;			/* its embedding; NULL where lists say what is similar */
 	double		norm;			/* its norm */
 	float	   *embedding;		/* of the item being compared */
 	CrTopK		top;
 } SimilarSearch;
 
-/* False if the version does not know the item, or it has no direction. */
+/* The item's number; false if the version does not know it. */
 static bool
-ReadSimilarQuery(SimilarSearch *search, Oid schema, Datum item_id)
+FindItem(SimilarSearch *search, Oid schema, Datum item_id)
 {
 	ItemReader	items;
 	StoredItem	item;
@@ -39,12 +40,12 @@ ReadSimilarQuery(SimilarSearch *search, Oid schema, Datum item_id)
 	if (found)
 	{
 		ItemReaderGet(&items, &item);
-		ItemReaderEmbedding(&items, search->query);
 		search->item_no = item.item_no;
-		search->norm = cr_norm_upper(search->query, search->deployed->factors);
+		if (search->query != NULL)
+			ItemReaderEmbedding(&items, search->query);
 	}
 	ItemReaderClose(&items);
-	return found && search->norm > 0;
+	return found;
 }
 
 /* Offer the reader's current item: by what was learned of it, whatever its popularity. */
@@ -84,11 +85,49 @@ FetchWinners(ItemReader *items, CrTopK *top, Recommendation **rows)
 	return top->count;
 }
 
+/* Compare all items with the query. */
+static void
+SearchByCosine(SimilarSearch *search, ItemReader *items)
+{
+	search->norm = cr_norm_upper(search->query, search->deployed->factors);
+	if (search->norm == 0)
+		return;
+	ItemReaderStart(items);
+	while (ItemReaderNext(items))
+	{
+		CHECK_FOR_INTERRUPTS();
+		CompareItem(search, items);
+	}
+}
+
+/* Offer what is in the item's list. */
+static void
+SearchList(SimilarSearch *search, Oid schema)
+{
+	NeighborReader reader;
+	const uint8 *bytes;
+	uint32		count;
+	int32	   *item_no;
+	float	   *weight;
+
+	NeighborReaderOpen(&reader, schema, search->deployed);
+	bytes = NeighborReaderGet(&reader, search->item_no, &count);
+	item_no = palloc(sizeof(int32) * Max(count, 1));
+	weight = palloc(sizeof(float) * Max(count, 1));
+	cr_neighbors_decode(bytes, count, item_no, weight);
+	NeighborReaderClose(&reader);
+	for (uint32 i = 0; i < count; i++)
+	{
+		if (item_no[i] != search->item_no)
+			cr_topk_offer(&search->top, weight[i], item_no[i]);
+	}
+}
+
 int32
 SimilarItems(Oid schema, Datum item_id, int32 k, Recommendation **rows)
 {
 	DeployedVersion deployed;
-	SimilarSearch search;
+	SimilarSearch search = {0};
 	ItemReader	items;
 	int32		count;
 
@@ -98,18 +137,19 @@ SimilarItems(Oid schema, Datum item_id, int32 k, Recommendation **rows)
 	if (k < 1 || deployed.dims == 0)
 		return 0;
 	search.deployed = &deployed;
-	search.query = palloc(sizeof(float) * deployed.dims);
-	search.embedding = palloc(sizeof(float) * deployed.dims);
-	if (!ReadSimilarQuery(&search, schema, item_id))
+	if (!ScoresByLists(&deployed))
+	{
+		search.query = palloc(sizeof(float) * deployed.dims);
+		search.embedding = palloc(sizeof(float) * deployed.dims);
+	}
+	if (!FindItem(&search, schema, item_id))
 		return 0;
 	cr_topk_init(&search.top, AllocateHuge(k, sizeof(CrScored)), k);
 	ItemReaderOpen(&items, schema, &deployed, ITEM_BY_NO);
-	ItemReaderStart(&items);
-	while (ItemReaderNext(&items))
-	{
-		CHECK_FOR_INTERRUPTS();
-		CompareItem(&search, &items);
-	}
+	if (ScoresByLists(&deployed))
+		SearchList(&search, schema);
+	else
+		SearchByCosine(&search, &items);
 	count = FetchWinners(&items, &search.top, rows);
 	ItemReaderClose(&items);
 	return count;

@@ -1,6 +1,6 @@
 /*
  * similar_users.c
- *		The users whose embeddings are nearest to another user's.
+ *		The users nearest to another user, by what was learned.
  *
  * All users of the version are compared, in the order of their ids; there are
  * no blocks of users as there are of items, since nothing that is asked often
@@ -12,6 +12,7 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 #include "common/errors.h"
 #include "core/embedding.h"
@@ -39,9 +40,9 @@ typedef struct UserSearch
 } UserSearch;
 
 static bool
-IsUser(UserSearch *search, Datum other)
+IsUser(const UserSearch *search, Lookup *lookup, Datum other)
 {
-	ScanKey		key = &search->lookup.key[1];
+	ScanKey		key = &lookup->key[1];
 
 	return DatumGetBool(FunctionCall2Coll(&key->sk_func, key->sk_collation, search->user, other));
 }
@@ -59,7 +60,7 @@ CompareUser(UserSearch *search)
 	double		cosine;
 	CrStatus	status;
 
-	if (is_null || IsUser(search, other))
+	if (is_null || IsUser(search, &search->lookup, other))
 		return;
 	bytes = LookupBytes(&search->lookup, USER_EMBEDDING, &length);
 	if (bytes == NULL)
@@ -94,6 +95,57 @@ SearchUsers(UserSearch *search, Oid schema)
 	LookupClose(&search->lookup);
 }
 
+/* The inner product of two users' confidences, whose items ascend. */
+static double
+ConfidenceDot(const StoredUser *a, const StoredUser *b)
+{
+	double		dot = 0;
+	uint32		i = 0;
+	uint32		j = 0;
+
+	while (i < a->seen_count && j < b->seen_count)
+	{
+		uint32		a_no = a->seen[i] >> 1;
+		uint32		b_no = b->seen[j] >> 1;
+
+		if (a_no == b_no)
+			dot += (double) a->confidence[i] * b->confidence[j];
+		i += a_no <= b_no;
+		j += b_no <= a_no;
+	}
+	return dot;
+}
+
+/* All users by what they want: what their items have in common is what scores come from. */
+static void
+SearchByConfidence(UserSearch *search, Oid schema, const StoredUser *query)
+{
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "commrec user",
+												  ALLOCSET_DEFAULT_SIZES);
+	double		square = ConfidenceDot(query, query);
+	UserReader	users;
+
+	UserReaderOpen(&users, schema, search->deployed);
+	UserReaderStart(&users);
+	while (UserReaderNext(&users))
+	{
+		MemoryContext old_context = MemoryContextSwitchTo(scratch);
+		StoredUser	stored;
+		double		norm;
+
+		CHECK_FOR_INTERRUPTS();
+		UserReaderGet(&users, &stored);
+		MemoryContextSwitchTo(old_context);
+		norm = sqrt(square * ConfidenceDot(&stored, &stored));
+		if (norm > 0 && !IsUser(search, &users.lookup, UserReaderId(&users)))
+			BestOffer(&search->best, (float) Min(ConfidenceDot(query, &stored) / norm, 1.0), 0,
+					  UserReaderId(&users));
+		MemoryContextReset(scratch);
+	}
+	UserReaderClose(&users);
+	MemoryContextDelete(scratch);
+}
+
 int32
 SimilarUsers(Oid schema, Datum user, int32 k, BestRow **rows)
 {
@@ -109,10 +161,13 @@ SimilarUsers(Oid schema, Datum user, int32 k, BestRow **rows)
 	search.query = stored.embedding;
 	search.norm = cr_norm_upper(stored.embedding, deployed.factors);
 	search.embedding = palloc(sizeof(float) * deployed.dims);
-	if (search.norm == 0)
+	if (search.norm == 0 && !ScoresByLists(&deployed))
 		return 0;
 	BestInit(&search.best, k, LookupIdKind(schema, MODEL_USER_EMBEDDING, "user_id"));
-	SearchUsers(&search, schema);
+	if (ScoresByLists(&deployed))
+		SearchByConfidence(&search, schema, &stored);
+	else
+		SearchUsers(&search, schema);
 	*rows = search.best.rows;
 	return BestFinish(&search.best);
 }

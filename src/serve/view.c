@@ -15,13 +15,34 @@
 #include "common/compat.h"
 #include "serve/view.h"
 #include "store/model.h"
+#include "store/neighbors.h"
 
 #define KEPT_ITEMS		8192	/* scored items that are kept at most */
 #define KEPT_BYTES		(8 * 1024 * 1024)	/* of their embeddings */
 #define KEPT_BLOCKS		512		/* first blocks that are kept: 4 MB */
+#define KEPT_LIST_BYTES	(16 * 1024 * 1024)	/* of lists that are kept at most */
+
+/* The list of one item. */
+typedef struct KeptList
+{
+	int32		item_no;		/* key of the view's hash table */
+	char		status;			/* the hash table's */
+	CrNeighborList list;
+} KeptList;
 
 #define SH_PREFIX itemtable
 #define SH_ELEMENT_TYPE ServeItem
+#define SH_KEY_TYPE int32
+#define SH_KEY item_no
+#define SH_HASH_KEY(tb, key) murmurhash32((uint32) (key))
+#define SH_EQUAL(tb, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+#define SH_PREFIX listtable
+#define SH_ELEMENT_TYPE KeptList
 #define SH_KEY_TYPE int32
 #define SH_KEY item_no
 #define SH_HASH_KEY(tb, key) murmurhash32((uint32) (key))
@@ -55,13 +76,20 @@ struct ServeView
 	DeployedVersion deployed;
 	IdKind		item_kind;
 	bool		is_first_call;
+	bool		keeps_lists;
 	itemtable_hash *items;
 	ServeItem	passing;		/* an item that is not kept */
 	KeptBlock  *blocks;			/* KEPT_BLOCKS of them, or NULL */
+	listtable_hash *lists;		/* NULL: none is kept yet */
+	Size		list_bytes;		/* of those that are kept */
+	CrNeighborList passing_list;	/* one that is not kept */
+	uint32		passing_room;	/* entries that it has room for */
 	bool		has_items;		/* the readers below are open */
 	bool		has_blocks;
+	bool		has_lists;
 	ItemReader	item_reader;
 	BlockReader block_reader;
+	NeighborReader list_reader;
 };
 
 static SnapshotMark
@@ -117,6 +145,7 @@ ServeViewOpen(void **slot, MemoryContext context, Oid schema)
 		view->is_first_call = false;
 		view->has_items = false;
 		view->has_blocks = false;
+		view->has_lists = false;
 		return view;
 	}
 	*slot = NULL;
@@ -134,8 +163,11 @@ ServeViewClose(ServeView *view)
 		ItemReaderClose(&view->item_reader);
 	if (view->has_blocks)
 		BlockReaderClose(&view->block_reader);
+	if (view->has_lists)
+		NeighborReaderClose(&view->list_reader);
 	view->has_items = false;
 	view->has_blocks = false;
+	view->has_lists = false;
 }
 
 const DeployedVersion *
@@ -183,6 +215,89 @@ ServeViewBlock(ServeView *view, int32 block, CrBlockHeader *header)
 	if (!view->is_first_call && block < KEPT_BLOCKS)
 		KeepBlock(view, block, bytes, length, header);
 	return bytes;
+}
+
+/* Room for a list, in the view's memory. */
+static CrNeighborList
+MakeList(ServeView *view, uint32 count)
+{
+	CrNeighborList list;
+
+	list.count = count;
+	list.item_no = MemoryContextAlloc(view->context, sizeof(int32) * Max(count, 1));
+	list.weight = MemoryContextAlloc(view->context, sizeof(float) * Max(count, 1));
+	return list;
+}
+
+static void
+Decode(const uint8 *bytes, CrNeighborList *list)
+{
+	cr_neighbors_decode(bytes, list->count, unconstify(int32 *, list->item_no),
+						unconstify(float *, list->weight));
+}
+
+/* Keep a list that was read. */
+static const CrNeighborList *
+KeepList(ServeView *view, int32 item_no, const uint8 *bytes, uint32 count)
+{
+	CrNeighborList list = MakeList(view, count);
+	KeptList   *kept;
+	bool		found;
+
+	Decode(bytes, &list);
+	if (view->lists == NULL)
+		view->lists = listtable_create(view->context, 64, NULL);
+	kept = listtable_insert(view->lists, item_no, &found);
+	kept->list = list;
+	view->list_bytes += cr_neighbors_size(count);
+	return &kept->list;
+}
+
+/* Let a list that was read pass. */
+static const CrNeighborList *
+PassList(ServeView *view, const uint8 *bytes, uint32 count)
+{
+	if (view->passing_room < count || view->passing_room == 0)
+	{
+		if (view->passing_room > 0)
+		{
+			pfree(unconstify(int32 *, view->passing_list.item_no));
+			pfree(unconstify(float *, view->passing_list.weight));
+		}
+		view->passing_room = 0;
+		view->passing_list = MakeList(view, count);
+		view->passing_room = Max(count, 1);
+	}
+	view->passing_list.count = count;
+	Decode(bytes, &view->passing_list);
+	return &view->passing_list;
+}
+
+const CrNeighborList *
+ServeViewList(ServeView *view, int32 item_no)
+{
+	const KeptList *kept = view->lists == NULL ? NULL : listtable_lookup(view->lists, item_no);
+	const uint8 *bytes;
+	uint32		count;
+
+	if (kept != NULL)
+		return &kept->list;
+	if (!view->has_lists)
+	{
+		NeighborReaderOpen(&view->list_reader, view->schema, &view->deployed);
+		view->has_lists = true;
+	}
+	bytes = NeighborReaderGet(&view->list_reader, item_no, &count);
+	/* As for blocks: only a second call shows that copies pay, unless somebody knows. */
+	if ((view->keeps_lists || !view->is_first_call) && view->list_bytes < KEPT_LIST_BYTES)
+		return KeepList(view, item_no, bytes, count);
+	return PassList(view, bytes, count);
+}
+
+void
+ServeViewKeepLists(ServeView *view)
+{
+	view->keeps_lists = true;
 }
 
 /* The reader, on an item. */

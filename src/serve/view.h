@@ -13,6 +13,7 @@
 #define COMMREC_VIEW_H
 
 #include "core/block.h"
+#include "core/neighbors.h"
 #include "store/reader.h"
 
 typedef struct ServeView ServeView;
@@ -46,7 +47,16 @@ extern const uint8 *ServeViewBlock(ServeView *view, int32 block, CrBlockHeader *
 /* An item by its number, checked; valid until the next call.  XX001 if it is missing. */
 extern const ServeItem *ServeViewItem(ServeView *view, int32 item_no);
 
-/* Its id, in the current context. */
+/*
+ * The list of an item, of a version that scores by lists; checked, and valid
+ * until the next call.
+ */
+extern const CrNeighborList *ServeViewList(ServeView *view, int32 item_no);
+
+/* Lists that are read from now on will be read again: keep copies even in a first call. */
+extern void ServeViewKeepLists(ServeView *view);
+
+/* The id of an item, in the current context. */
 extern Datum ServeViewItemId(ServeView *view, int32 item_no);
 
 #endif							/* COMMREC_VIEW_H */

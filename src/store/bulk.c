@@ -57,6 +57,9 @@ static const BulkTable bulk_tables[] = {
 		{"version", INT4OID}, {"block", INT4OID}, {"items", INT4OID}, {"max_norm", FLOAT4OID},
 		{"codes", BYTEAOID}
 	}},
+	{MODEL_ITEM_NEIGHBOR, {
+		{"version", INT4OID}, {"item_no", INT4OID}, {"neighbors", BYTEAOID}
+	}},
 	{MODEL_ITEM_SPREAD, {
 		{"item_id", ITEM_ID_TYPE}, {"reach", INT8OID}, {"spread", FLOAT8OID},
 		{"coefficient", FLOAT8OID}

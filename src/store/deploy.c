@@ -129,7 +129,7 @@ void
 VersionMakeRoom(Oid schema, bool deploy)
 {
 	static const char *const tables[] = {MODEL_USER_EMBEDDING, MODEL_ITEM_EMBEDDING,
-	MODEL_ITEM_BLOCK, MODEL_FOLD_IN, MODEL_TRENDING, MODEL_ITEM_FILTER_PIECE};
+	MODEL_ITEM_BLOCK, MODEL_ITEM_NEIGHBOR, MODEL_FOLD_IN, MODEL_TRENDING, MODEL_ITEM_FILTER_PIECE};
 	Oid			type = INT4ARRAYOID;
 	bool		is_null;
 	Datum		versions;

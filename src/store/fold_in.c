@@ -11,8 +11,8 @@
 #include "common/blas.h"
 #include "common/errors.h"
 #include "core/ials.h"
-#include "core/preference.h"
 #include "core/preferences.h"
+#include "core/vector.h"
 #include "store/fold_in.h"
 #include "store/model.h"
 #include "store/version.h"
@@ -59,8 +59,8 @@ FoldInBegin(FoldIn *fold, Oid schema, const DeployedVersion *deployed)
 
 	fold->schema = schema;
 	fold->deployed = deployed;
-	fold->is_solvable = !ReadVersionHyperparameters(schema, deployed, &fold->used) &&
-		deployed->dims > 0;
+	ReadVersionHyperparameters(schema, deployed, &fold->used);
+	fold->kind = deployed->dims > 0 ? deployed->fold : CR_FOLD_NONE;
 	fold->events_until = ReadVersionEventsUntil(schema, deployed);
 	LookupOpen(&lookup, schema, &fold_layout);
 	LookupStart(&lookup, 1, &version);
@@ -70,8 +70,10 @@ FoldInBegin(FoldIn *fold, Oid schema, const DeployedVersion *deployed)
 								  MODEL_FOLD_IN));
 	fold->age_origin = DatumGetTimestampTz(LookupValue(&lookup, FOLD_AGE_ORIGIN, &is_null));
 	fold->has_age_origin = !is_null;
-	if (fold->is_solvable)
+	if (fold->kind == CR_FOLD_RIDGE)
 		BeginSolver(fold, &lookup);
+	else if (fold->kind == CR_FOLD_SUM)
+		fold->sum = palloc0(sizeof(double) * Max(deployed->factors, 1));
 	LookupClose(&lookup);
 }
 
@@ -92,10 +94,14 @@ FoldInAdd(FoldIn *fold, const float *embedding, double preference, float *confid
 {
 	if (!(preference > 0) || !IsTrained(fold, embedding))
 		return false;
-	*confidence = cr_confidence(fold->used.alpha, preference);
-	if (!isfinite(*confidence))
-		CheckComputation(CR_NOT_FINITE, "confidence of a pair");
-	cr_fold_in_add(&fold->solver, embedding, *confidence);
+	*confidence = UserConfidence(fold->used.alpha, preference);
+	if (fold->kind == CR_FOLD_RIDGE)
+		cr_fold_in_add(&fold->solver, embedding, *confidence);
+	else if (fold->kind == CR_FOLD_SUM)
+	{
+		for (int32 i = 0; i < fold->deployed->factors; i++)
+			fold->sum[i] += (double) *confidence * embedding[i];
+	}
 	return true;
 }
 
@@ -109,11 +115,33 @@ FoldInFinish(FoldIn *fold)
 		.regularization_exponent = fold->used.regularization_exponent
 	};
 
+	if (fold->kind != CR_FOLD_RIDGE)
+		return;
 	CheckComputation(cr_fold_in_finish(&fold->solver,
 									   cr_ials_row_regularization(&params,
 																  fold->solver.weight_sum,
 																  fold->deployed->items)),
 					 "folding a user in");
+}
+
+void
+FoldInUser(FoldIn *fold, float *embedding)
+{
+	const DeployedVersion *deployed = fold->deployed;
+	CrStatus	status = CR_OK;
+
+	if (fold->kind == CR_FOLD_RIDGE)
+		status = cr_fold_in_user(&fold->solver, embedding);
+	else
+	{
+		for (int32 i = 0; i < deployed->factors; i++)
+			embedding[i] = (float) fold->sum[i];
+		if (!cr_all_finite(embedding, deployed->factors))
+			status = CR_NOT_FINITE;
+	}
+	CheckComputation(status, "folding a user in");
+	if (deployed->dims > deployed->factors)
+		embedding[deployed->factors] = 1;
 }
 
 float *

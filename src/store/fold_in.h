@@ -1,6 +1,10 @@
 /*
  * fold_in.h
  *		Solving one user against the deployed version: what is stored for it.
+ *
+ * How, is the algorithm's: a ridge regression on the items' vectors, or their
+ * sum weighted by confidence.  Where scores come from lists, there is nothing
+ * to solve, and with some algorithms (CR_FOLD_NONE) it cannot be done.
  */
 #ifndef COMMREC_STORE_FOLD_IN_H
 #define COMMREC_STORE_FOLD_IN_H
@@ -17,12 +21,13 @@ typedef struct FoldIn
 	bool		has_age_origin;
 	TimestampTz age_origin;		/* ages of stored preferences count from here; later events are fresh */
 	TimestampTz events_until;	/* the newest event of the training, DT_NOBEGIN if none had a time */
-	bool		is_solvable;	/* something was learned, of preferences */
-	CrFoldIn	solver;			/* begun, if so */
+	CrFold		kind;			/* CR_FOLD_NONE also if nothing was learned */
+	CrFoldIn	solver;			/* of CR_FOLD_RIDGE: begun */
+	double	   *sum;			/* of CR_FOLD_SUM: so far */
 } FoldIn;
 
 /*
- * Read what the version was trained with and begin with its Gram matrix.
+ * Read what the version was trained with, and begin.
  * XX001 for damaged bytes.  Allocated in the current context.
  */
 extern void FoldInBegin(FoldIn *fold, Oid schema, const DeployedVersion *deployed);
@@ -32,6 +37,9 @@ extern bool FoldInAdd(FoldIn *fold, const float *embedding, double preference, f
 
 /* All have been added: factor.  55000 or 22003 if there is no finite solution. */
 extern void FoldInFinish(FoldIn *fold);
+
+/* Then the user's embedding, of deployed->dims: what was solved for, and 1 for popularity. */
+extern void FoldInUser(FoldIn *fold, float *embedding);
 
 /* A user's preferences for his seen items, in their order: XX001 unless there are "count". */
 extern float *ReadUserPreferences(Oid schema, const DeployedVersion *deployed, Datum user,

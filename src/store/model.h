@@ -27,6 +27,7 @@
 #define MODEL_TRENDING			"trending"
 #define MODEL_ITEM_EMBEDDING	"item_embedding"
 #define MODEL_ITEM_BLOCK		"item_block"
+#define MODEL_ITEM_NEIGHBOR		"item_neighbor"
 #define MODEL_ITEM_FILTER		"item_filter"
 #define MODEL_ITEM_FILTER_PIECE	"item_filter_piece"
 #define MODEL_ITEM_SPREAD		"item_spread"

@@ -30,6 +30,7 @@
 #include "store/publish.h"
 #include "store/publish_fold_in.h"
 #include "store/publish_items.h"
+#include "store/publish_neighbors.h"
 #include "store/publish_trending.h"
 
 #define VERSION_COLUMNS	18
@@ -59,7 +60,8 @@ VersionPublishBytes(int32 items, int32 factors)
 	/* The seen items of one user are at most all of them: entries, to sort them, and their bytes twice. */
 	Size		users = mul_size(items, sizeof(int32) + 2 * sizeof(uint64) + 9 * sizeof(uint32));
 
-	return add_size(add_size(PublishItemsBytes(items), users), PublishFoldInBytes(factors));
+	return add_size(add_size(PublishItemsBytes(items), Max(users, PublishNeighborsBytes(items))),
+					PublishFoldInBytes(factors));
 }
 
 void
@@ -68,6 +70,7 @@ VersionPublishCheck(const ModelConfig *config)
 	BulkWriterEnd(BulkWriterBegin(config, MODEL_USER_EMBEDDING));
 	BulkWriterEnd(BulkWriterBegin(config, MODEL_ITEM_EMBEDDING));
 	BulkWriterEnd(BulkWriterBegin(config, MODEL_ITEM_BLOCK));
+	BulkWriterEnd(BulkWriterBegin(config, MODEL_ITEM_NEIGHBOR));
 }
 
 /*
@@ -78,7 +81,7 @@ static int32
 NextVersion(Oid schema)
 {
 	static const char *const tables[] = {MODEL_VERSION, MODEL_EPOCH, MODEL_USER_EMBEDDING,
-	MODEL_ITEM_EMBEDDING, MODEL_ITEM_BLOCK};
+	MODEL_ITEM_EMBEDDING, MODEL_ITEM_BLOCK, MODEL_ITEM_NEIGHBOR};
 	int32		newest = 0;
 
 	SPI_connect();
@@ -151,13 +154,31 @@ EncodePreferences(const UsersWriter *users, int64 from, int64 to)
 	return PointerGetDatum(users->preferences);
 }
 
+/* Does he want any item?  Then his score of an item is what the lists of these say. */
+static bool
+HasPositive(const PublishFactors *factors, int32 user)
+{
+	for (int64 i = factors->touched_start[user]; i < factors->touched_start[user + 1]; i++)
+	{
+		if (factors->touched_preference[i] > 0)
+			return true;
+	}
+	return false;
+}
+
 /* The published vector of a user; false if nothing was learned of him: all zero. */
 static bool
 UserVector(const PublishFactors *factors, int32 user, float *vector)
 {
-	const float *row = factors->user_factors + (Size) user * factors->stride;
+	const float *row;
 	bool		is_learned = false;
 
+	if (factors->lists != NULL)
+	{
+		vector[0] = 1;
+		return HasPositive(factors, user);
+	}
+	row = factors->user_factors + (Size) user * factors->stride;
 	for (int32 i = 0; i < factors->factors; i++)
 	{
 		vector[i] = row[i];
@@ -383,6 +404,7 @@ VersionPublish(const ModelConfig *config, const PublishFactors *factors, bool de
 
 	PublishUsers(config, number, factors, item_no);
 	PublishTrending(config, number, factors, item_no);
+	PublishNeighbors(config, number, factors, item_no);
 	pfree(item_no);
 
 	/* What the bulk writer wrote is not visible to the statements of this command. */

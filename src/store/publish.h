@@ -80,10 +80,11 @@ typedef struct PublishVersion
 } PublishVersion;
 
 /*
- * Write user_embedding, item_embedding and item_block of a new version, whose
- * number is returned, and make room for it: remove the data of versions beyond
- * commrec.keep_versions and, if it is to be deployed, let no other one be.  The
- * caller holds the model's training lock, and calls VersionRecord afterwards.
+ * Write all that serves of a new version (user_embedding, item_embedding and
+ * so on), whose number is returned, and make room for it: remove the data of
+ * versions beyond commrec.keep_versions and, if it is to be deployed, let no
+ * other one be.  The caller holds the model's training lock, and calls
+ * VersionRecord afterwards.
  */
 extern int32 VersionPublish(const ModelConfig *config, const PublishFactors *factors,
 							bool deploy);

@@ -5,7 +5,9 @@
  * recommend() walks items in descending order of norm, so that items are
  * numbered in that order and packed into blocks in it; unknown users are
  * answered in descending order of popularity.  Both orders break ties by
- * ascending id, which is the order of the dense numbers.
+ * ascending id, which is the order of the dense numbers.  Where scores come from
+ * lists, norms are those of popularity, or all zero: ties are broken by
+ * popularity there, so that both orders are one.
  */
 #include "postgres.h"
 
@@ -95,14 +97,18 @@ ItemVector(const PublishFactors *factors, int32 number, float *vector)
 		vector[0] = 0;
 		return;
 	}
-	memcpy(vector, factors->item_factors + (Size) number * factors->stride,
-		   factors->factors * sizeof(float));
+	if (factors->lists == NULL)
+		memcpy(vector, factors->item_factors + (Size) number * factors->stride,
+			   factors->factors * sizeof(float));
+	else
+		vector[0] = 0;
 	if (factors->item_popularity_score != NULL)
 		vector[factors->factors] = factors->item_popularity_score[number];
 }
 
+/* By descending norm; ties as the items come. */
 static Ordered *
-OrderByNorm(const PublishFactors *factors)
+OrderByNorm(const PublishFactors *factors, const Ordered *by_popularity)
 {
 	int32		dims = PublishedDims(factors);
 	float	   *vector = palloc(dims * sizeof(float));
@@ -111,26 +117,26 @@ OrderByNorm(const PublishFactors *factors)
 
 	for (int32 i = 0; i < factors->items; i++)
 	{
+		int32		number = factors->lists == NULL ? i : OrderedNumber(by_popularity[i]);
 		float		norm;
 
 		CHECK_FOR_INTERRUPTS();
-		ItemVector(factors, i, vector);
+		ItemVector(factors, number, vector);
 		norm = cr_norm_upper(vector, dims);
 		if (!isfinite(norm))
 			CheckComputation(CR_NOT_FINITE, "the norm of an item's embedding");
-		order[i] = MakeOrdered(norm, i);
+		order[i] = MakeOrdered(norm, number);
 	}
 	pfree(vector);
 	return SortOrdered(order, factors->items);
 }
 
-/* Rank by what is stored as popularity, so that a query over the table sees the same order. */
-static int32 *
-RankByPopularity(const PublishFactors *factors)
+/* By what is stored as popularity, so that a query over the table sees the same order. */
+static Ordered *
+OrderByPopularity(const PublishFactors *factors)
 {
-	Size		items = factors->items;
-	Ordered    *order = MemoryContextAllocHuge(CurrentMemoryContext, items * sizeof(Ordered));
-	int32	   *rank = MemoryContextAllocHuge(CurrentMemoryContext, items * sizeof(int32));
+	Ordered    *order = MemoryContextAllocHuge(CurrentMemoryContext,
+											   (Size) factors->items * sizeof(Ordered));
 
 	for (int32 i = 0; i < factors->items; i++)
 	{
@@ -141,10 +147,17 @@ RankByPopularity(const PublishFactors *factors)
 			CheckComputation(CR_NOT_FINITE, "the popularity of an item");
 		order[i] = MakeOrdered(popularity, i);
 	}
-	order = SortOrdered(order, factors->items);
-	for (int32 i = 0; i < factors->items; i++)
+	return SortOrdered(order, factors->items);
+}
+
+/* Place in the order by dense number. */
+static int32 *
+RankOf(const Ordered *order, int32 items)
+{
+	int32	   *rank = MemoryContextAllocHuge(CurrentMemoryContext, (Size) items * sizeof(int32));
+
+	for (int32 i = 0; i < items; i++)
 		rank[OrderedNumber(order[i])] = i;
-	pfree(order);
 	return rank;
 }
 
@@ -230,12 +243,13 @@ WriteBlocks(const ItemsWriter *items)
 int32 *
 PublishItems(const ModelConfig *config, int32 version, const PublishFactors *factors)
 {
-	Ordered    *by_norm = OrderByNorm(factors);
-	int32	   *popular_no = RankByPopularity(factors);
-	int32	   *item_no = MemoryContextAllocHuge(CurrentMemoryContext,
-												 (Size) factors->items * sizeof(int32));
+	Ordered    *by_popularity = OrderByPopularity(factors);
+	Ordered    *by_norm = OrderByNorm(factors, by_popularity);
+	int32	   *popular_no = RankOf(by_popularity, factors->items);
+	int32	   *item_no;
 	ItemsWriter items;
 
+	pfree(by_popularity);
 	items.config = config;
 	items.factors = factors;
 	items.version = version;
@@ -246,8 +260,7 @@ PublishItems(const ModelConfig *config, int32 version, const PublishFactors *fac
 	/* Without anything learned nobody looks into blocks: every answer comes from popularity. */
 	if (factors->dims > 0)
 		WriteBlocks(&items);
-	for (int32 i = 0; i < factors->items; i++)
-		item_no[OrderedNumber(by_norm[i])] = i;
+	item_no = RankOf(by_norm, factors->items);
 	pfree(popular_no);
 	pfree(by_norm);
 	return item_no;
@@ -256,6 +269,6 @@ PublishItems(const ModelConfig *config, int32 version, const PublishFactors *fac
 Size
 PublishItemsBytes(int32 items)
 {
-	/* While ranks are made: both orders, room to sort, and the ranks; the item numbers come after. */
-	return mul_size(items, 3 * sizeof(Ordered) + sizeof(int32));
+	/* While the second order is made: both, and room to sort; what comes after takes less. */
+	return mul_size(items, 3 * sizeof(Ordered));
 }

@@ -15,19 +15,23 @@
 #include "common/compat.h"
 #include "common/errors.h"
 #include "core/embedding.h"
+#include "core/preference.h"
+#include "core/preferences.h"
 #include "core/seen.h"
 #include "store/model.h"
 #include "store/reader.h"
+#include "store/version.h"
 
 /* Columns of a layout are addressed by these, in the same order. */
-enum { VERSION_DEPLOYED, VERSION_VERSION, VERSION_DIMS, VERSION_FACTORS, VERSION_ITEMS };
+enum { VERSION_DEPLOYED, VERSION_VERSION, VERSION_DIMS, VERSION_FACTORS, VERSION_ITEMS,
+	VERSION_ALGORITHM };
 enum { CONFIG_ONLY_ROW, CONFIG_TIME_COLUMN, CONFIG_BUCKET };
-enum { USER_VERSION, USER_ID, USER_EMBEDDING, USER_SEEN };
+enum { USER_VERSION, USER_ID, USER_EMBEDDING, USER_SEEN, USER_PREFERENCES };
 
 static const LookupLayout deployed_layout = {
-	MODEL_VERSION, 1, 5,
+	MODEL_VERSION, 1, 6,
 	{{"deployed", BOOLOID}, {"version", INT4OID}, {"dims", INT4OID}, {"factors", INT4OID},
-	{"items", INT8OID}}
+	{"items", INT8OID}, {"algorithm", TEXTOID}}
 };
 
 static const LookupLayout config_layout = {
@@ -36,8 +40,9 @@ static const LookupLayout config_layout = {
 };
 
 static const LookupLayout user_layout = {
-	MODEL_USER_EMBEDDING, 2, 4,
-	{{"version", INT4OID}, {"user_id", InvalidOid}, {"embedding", BYTEAOID}, {"seen", BYTEAOID}}
+	MODEL_USER_EMBEDDING, 2, 5,
+	{{"version", INT4OID}, {"user_id", InvalidOid}, {"embedding", BYTEAOID}, {"seen", BYTEAOID},
+	{"preferences", BYTEAOID}}
 };
 
 /* A column that holds what is needed in every row; a NULL there is damage. */
@@ -81,11 +86,38 @@ ReportNotDeployed(Oid schema)
 			 errhint("Train it with commrec.train().")));
 }
 
+bool
+ScoresByLists(const DeployedVersion *deployed)
+{
+	return deployed->scorer == CR_SCORER_LISTS && deployed->dims > 0;
+}
+
+/* What the algorithm says of how to serve; one that this library does not know is of a newer one. */
+static void
+ReadAlgorithm(Lookup *lookup, DeployedVersion *deployed)
+{
+	char	   *name = TextDatumGetCString(RequiredValue(lookup, VERSION_ALGORITHM,
+														 "algorithm of the deployed version"));
+	const CrAlgorithm *algorithm = cr_algorithm_find(name);
+
+	if (algorithm == NULL)
+		CheckStoredBytes(CR_UNSUPPORTED_FORMAT, ModelSchemaName(lookup->schema),
+						 psprintf("version %d, of algorithm \"%s\"", deployed->version, name));
+	pfree(name);
+	deployed->scorer = algorithm->scorer;
+	deployed->fold = algorithm->fold;
+	/* With lists, popularity is all that an embedding holds. */
+	if (ScoresByLists(deployed) && (deployed->dims != 1 || deployed->factors != 0))
+		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(lookup->schema),
+						 "row of the deployed version");
+}
+
 void
 ReadDeployedVersion(Oid schema, DeployedVersion *deployed)
 {
 	static const char what[] = "row of the deployed version";
 	Datum		is_deployed = BoolGetDatum(true);
+	CrHyperparameters used;
 	Lookup		lookup;
 	int64		items;
 
@@ -101,7 +133,13 @@ ReadDeployedVersion(Oid schema, DeployedVersion *deployed)
 		deployed->factors > deployed->dims || items < 0 || items > PG_INT32_MAX)
 		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(schema), what);
 	deployed->items = (int32) items;
+	ReadAlgorithm(&lookup, deployed);
 	LookupClose(&lookup);
+	deployed->alpha = 1;
+	if (!ScoresByLists(deployed))
+		return;
+	ReadVersionHyperparameters(schema, deployed, &used);
+	deployed->alpha = used.alpha;
 }
 
 bool
@@ -184,6 +222,44 @@ ReadUserSeen(Lookup *lookup, const DeployedVersion *deployed, Datum user, Stored
 		CheckUserBytes(CR_CORRUPT, lookup, user, "list of seen items");
 }
 
+float
+UserConfidence(double alpha, double preference)
+{
+	float		confidence = preference > 0 ? cr_confidence(alpha, preference) : 0.0f;
+
+	if (!isfinite(confidence))
+		CheckComputation(CR_NOT_FINITE, "confidence of a pair");
+	return confidence;
+}
+
+/* c_ui of the seen items, in their order, from the preferences. */
+static void
+ReadUserConfidence(Lookup *lookup, const DeployedVersion *deployed, Datum user,
+				   StoredUser *stored)
+{
+	Size		length = 0;
+	const uint8 *bytes = LookupBytes(lookup, USER_PREFERENCES, &length);
+	float	   *confidence = palloc(sizeof(float) * Max(stored->seen_count, 1));
+
+	CheckUserBytes(bytes == NULL ? CR_CORRUPT :
+				   cr_preferences_decode(bytes, length, stored->seen_count, confidence), lookup,
+				   user, "preferences");
+	for (uint32 i = 0; i < stored->seen_count; i++)
+		confidence[i] = UserConfidence(deployed->alpha, confidence[i]);
+	stored->confidence = confidence;
+}
+
+/* All of the current row. */
+static void
+ReadUserRow(Lookup *lookup, const DeployedVersion *deployed, Datum user, StoredUser *stored)
+{
+	memset(stored, 0, sizeof(*stored));
+	stored->embedding = ReadUserEmbedding(lookup, deployed, user);
+	ReadUserSeen(lookup, deployed, user, stored);
+	if (ScoresByLists(deployed))
+		ReadUserConfidence(lookup, deployed, user, stored);
+}
+
 void
 UserReaderOpen(UserReader *reader, Oid schema, const DeployedVersion *deployed)
 {
@@ -203,8 +279,7 @@ UserReaderRead(UserReader *reader, Datum user, StoredUser *stored)
 	memset(stored, 0, sizeof(*stored));
 	if (!FindUser(&reader->lookup, reader->deployed, user))
 		return false;
-	stored->embedding = ReadUserEmbedding(&reader->lookup, reader->deployed, user);
-	ReadUserSeen(&reader->lookup, reader->deployed, user, stored);
+	ReadUserRow(&reader->lookup, reader->deployed, user, stored);
 	return true;
 }
 
@@ -244,11 +319,7 @@ UserReaderId(UserReader *reader)
 void
 UserReaderGet(UserReader *reader, StoredUser *stored)
 {
-	Datum		user = UserReaderId(reader);
-
-	memset(stored, 0, sizeof(*stored));
-	stored->embedding = ReadUserEmbedding(&reader->lookup, reader->deployed, user);
-	ReadUserSeen(&reader->lookup, reader->deployed, user, stored);
+	ReadUserRow(&reader->lookup, reader->deployed, UserReaderId(reader), stored);
 }
 
 bool

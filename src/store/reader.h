@@ -9,6 +9,7 @@
 #ifndef COMMREC_READER_H
 #define COMMREC_READER_H
 
+#include "core/algorithm.h"
 #include "core/block.h"
 #include "store/lookup.h"
 #include "utils/timestamp.h"
@@ -19,7 +20,17 @@ typedef struct DeployedVersion
 	int32		dims;			/* of the embeddings; 0 if nothing could be learned */
 	int32		factors;		/* the first of them, which were learned; the rest is popularity */
 	int32		items;			/* items of the version: item_no and popular_no are 0 .. items-1 */
+	CrScorer	scorer;			/* of its algorithm */
+	CrFold		fold;
+	double		alpha;			/* with lists: c_ui = alpha * log2(1 + p_ui) */
 } DeployedVersion;
+
+/*
+ * Does a user's embedding stand for what the lists of his items add up to?
+ * Then it is 1, the item's popularity is to be added, and StoredUser.confidence
+ * says how much each of his items counts.
+ */
+extern bool ScoresByLists(const DeployedVersion *deployed);
 
 /* The deployed version of the model; 55000 with the hint to train if there is none. */
 extern void ReadDeployedVersion(Oid schema, DeployedVersion *deployed);
@@ -34,7 +45,12 @@ typedef struct StoredUser
 	uint32	   *seen;			/* decoded entries, see core/seen.h */
 	uint32		seen_count;		/* at most deployed->items */
 	uint32	   *last_touched;	/* of the entries, see core/seen.h, or NULL: not stored */
+	float	   *confidence;		/* of the entries: c_ui, 0 for what he does not want; NULL where scores do
+								 * not come from lists */
 } StoredUser;
+
+/* c_ui of a pair; 0 for what he does not want.  22003 beyond a float. */
+extern float UserConfidence(double alpha, double preference);
 
 typedef struct UserReader
 {

@@ -57,7 +57,7 @@ ReadParameters(const CrAlgorithm *algorithm, Jsonb *stored, CrHyperparameters *p
 	}
 }
 
-bool
+const CrAlgorithm *
 ReadVersionHyperparameters(Oid schema, const DeployedVersion *deployed,
 						   CrHyperparameters *used)
 {
@@ -83,7 +83,14 @@ ReadVersionHyperparameters(Oid schema, const DeployedVersion *deployed,
 						 psprintf("hyperparameters of version %d", deployed->version));
 	ReadParameters(algorithm, DatumGetJsonbP(stored), used);
 	LookupClose(&lookup);
-	return algorithm->is_explicit;
+	return algorithm;
+}
+
+int32
+PopularityCoordinate(const DeployedVersion *deployed, const CrHyperparameters *used)
+{
+	return deployed->dims > deployed->factors && used->popularity_weight > 0 ?
+		deployed->dims - 1 : -1;
 }
 
 TimestampTz

@@ -10,11 +10,16 @@
 
 /*
  * The hyperparameters as used; NaN for one that the version does not record.
- * Returns whether the algorithm learned ratings instead of preferences.  XX001
- * if the row is not what training writes.
+ * Returns the algorithm.  XX001 if the row is not what training writes.
  */
-extern bool ReadVersionHyperparameters(Oid schema, const DeployedVersion *deployed,
-									   CrHyperparameters *used);
+extern const CrAlgorithm *ReadVersionHyperparameters(Oid schema, const DeployedVersion *deployed,
+													 CrHyperparameters *used);
+
+/*
+ * Which coordinate of an embedding is popularity, that of users being 1; -1:
+ * none is.  Others beyond deployed->factors are biases and constants.
+ */
+extern int32 PopularityCoordinate(const DeployedVersion *deployed, const CrHyperparameters *used);
 
 /* Time of the newest event of the training; DT_NOBEGIN if none had a time. */
 extern TimestampTz ReadVersionEventsUntil(Oid schema, const DeployedVersion *deployed);

@@ -295,6 +295,9 @@ FillFactors(const TrainRun *run, PublishFactors *factors)
 		factors->learned = trained->learned;
 		factors->factors = trained->factors;
 		factors->dims = factors->factors + (run->popularity_score != NULL ? 1 : 0);
+		factors->lists = run->algorithm->scorer == CR_SCORER_LISTS ? &trained->lists : NULL;
+		if (factors->lists != NULL)
+			factors->dims = 1;
 		factors->stride = trained->stride;
 		factors->user_factors = trained->user_factors;
 		factors->item_factors = trained->item_factors;

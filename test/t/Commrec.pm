@@ -119,6 +119,8 @@ sub model_digest
 				ORDER BY item_no)) FROM $model.item_embedding JOIN v USING (version)),
 			(SELECT md5(string_agg(md5(row(items, max_norm, codes)::text), '' ORDER BY block))
 			 FROM $model.item_block JOIN v USING (version)),
+			(SELECT md5(string_agg(md5(row(item_no, neighbors)::text), '' ORDER BY item_no))
+			 FROM $model.item_neighbor JOIN v USING (version)),
 			(SELECT md5(string_agg(row(epoch, loss)::text, ',' ORDER BY epoch))
 			 FROM $model.epoch JOIN v USING (version)),
 			(SELECT md5(string_agg(row(user_id, bucket AT TIME ZONE 'UTC', spread, satisfaction)::text, ','
@@ -334,7 +336,7 @@ sub damage_sql
 			blocks, fold_ins))
 		FROM whole
 		WHERE item_rows <> items OR numbers <> items OR first_no <> 0 OR last_no <> items - 1
-			OR user_rows <> users OR block_items <> CASE WHEN factors > 0 THEN items ELSE 0 END OR last_block <> blocks - 1
+			OR user_rows <> users OR block_items <> CASE WHEN dims > 0 THEN items ELSE 0 END OR last_block <> blocks - 1
 			OR fold_ins <> 1
 		UNION ALL $orphans
 		UNION ALL $remains

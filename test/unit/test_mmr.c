@@ -55,11 +55,11 @@ static void
 follows_the_definition(void)
 {
 	static float scores[ITEMS], rows[ITEMS][DIMS];
-	float		workspace[3 * ITEMS];
+	float		workspace[4 * ITEMS];
 	int32_t		chosen[ITEMS];
-	const CrMmrPool pool = {scores, rows[0], DIMS, DIMS, ITEMS};
+	const CrMmrPool pool = {scores, rows[0], DIMS, DIMS, ITEMS, NULL, NULL};
 
-	CHECK(cr_mmr_workspace_size(ITEMS) <= 3 * ITEMS);
+	CHECK(cr_mmr_workspace_size(ITEMS) <= 4 * ITEMS);
 	for (int round = 0; round < 20; round++)
 	{
 		double		diversity = round / 19.0;
@@ -85,9 +85,9 @@ static void
 a_longer_list_begins_like_a_shorter(void)
 {
 	static float scores[ITEMS], rows[ITEMS][DIMS];
-	float		workspace[3 * ITEMS];
+	float		workspace[4 * ITEMS];
 	int32_t		all[ITEMS], some[ITEMS];
-	const CrMmrPool pool = {scores, rows[0], DIMS, DIMS, ITEMS};
+	const CrMmrPool pool = {scores, rows[0], DIMS, DIMS, ITEMS, NULL, NULL};
 
 	make_pool(4, scores, rows);
 	cr_mmr_select(&pool, 0.5, ITEMS, workspace, all);
@@ -103,9 +103,9 @@ static void
 plain_order_stays(void)
 {
 	static float scores[ITEMS], rows[ITEMS][DIMS];
-	float		workspace[3 * ITEMS];
+	float		workspace[4 * ITEMS];
 	int32_t		chosen[ITEMS];
-	CrMmrPool	pool = {scores, rows[0], DIMS, DIMS, ITEMS};
+	CrMmrPool	pool = {scores, rows[0], DIMS, DIMS, ITEMS, NULL, NULL};
 
 	make_pool(1, scores, rows);
 	cr_mmr_select(&pool, 0.0, ITEMS, workspace, chosen);
@@ -125,9 +125,9 @@ overflow_does_no_harm(void)
 {
 	float		scores[3] = {3.0f, 2.0f, 1.0f};
 	float		rows[3][DIMS];
-	float		workspace[9];
+	float		workspace[12];
 	int32_t		chosen[3];
-	const CrMmrPool pool = {scores, rows[0], DIMS, DIMS, 3};
+	const CrMmrPool pool = {scores, rows[0], DIMS, DIMS, 3, NULL, NULL};
 
 	for (int i = 0; i < 3 * DIMS; i++)
 		rows[i / DIMS][i % DIMS] = (i % 2 == 0 ? 3e38f : -3e38f);
@@ -135,7 +135,36 @@ overflow_does_no_harm(void)
 	CHECK(chosen[0] + chosen[1] + chosen[2] == 3 && chosen[0] != chosen[1]);
 }
 
+static void
+alike_by_vectors(void *context, int32_t i, float *likeness)
+{
+	float		(*rows)[DIMS] = context;
+
+	for (int j = 0; j < ITEMS; j++)
+		likeness[j] = (float) cosine(rows[i], rows[j]);
+}
+
+/* A caller who says himself how alike items are gets the order of the vectors that he says it by. */
+static void
+likeness_may_be_given(void)
+{
+	static float scores[ITEMS], rows[ITEMS][DIMS];
+	float		workspace[4 * ITEMS];
+	int32_t		by_vectors[ITEMS], given[ITEMS];
+	const CrMmrPool vectors = {scores, rows[0], DIMS, DIMS, ITEMS, NULL, NULL};
+	const CrMmrPool likeness = {scores, NULL, 0, 0, ITEMS, alike_by_vectors, rows};
+
+	for (uint64_t stream = 0; stream < 6; stream++)
+	{
+		make_pool(stream, scores, rows);
+		cr_mmr_select(&vectors, 0.6, 20, workspace, by_vectors);
+		cr_mmr_select(&likeness, 0.6, 20, workspace, given);
+		CHECK(memcmp(by_vectors, given, 20 * sizeof(int32_t)) == 0);
+	}
+}
+
 UNIT_MAIN(UNIT_TEST(follows_the_definition),
+		  UNIT_TEST(likeness_may_be_given),
 		  UNIT_TEST(a_longer_list_begins_like_a_shorter),
 		  UNIT_TEST(plain_order_stays),
 		  UNIT_TEST(overflow_does_no_harm));

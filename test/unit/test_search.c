@@ -15,22 +15,13 @@
 #include "core/vector.h"
 #include "unit.h"
 
+#define ITEMS_MAX		1500
+
+#include "catalogue.h"
+
 #define CASES			100000
 #define CASES_EACH		250		/* cases of one catalogue */
-#define ITEMS_MAX		1500
 #define DIMS_MAX		512
-
-typedef struct Catalogue
-{
-	int32_t		items;
-	int32_t		dims;
-	float	   *rows;			/* in the order of item_no */
-	uint8_t    *blocks;			/* CR_BLOCK_BYTES_MAX each */
-	uint8_t		passes[ITEMS_MAX];	/* the filter */
-	uint8_t		excluded[ITEMS_MAX];
-	int64_t		asked;			/* blocks, by the search */
-	int64_t		scored;			/* items */
-} Catalogue;
 
 static float
 uniform(CrRng *rng, float low, float high)
@@ -91,9 +82,6 @@ compare_rows(const void *left, const void *right)
 static void
 make_catalogue(CrRng *rng, Catalogue *catalogue, int32_t items, int32_t dims, int shape)
 {
-	int32_t		capacity = cr_block_capacity(dims);
-	int32_t		blocks = (items + capacity - 1) / capacity;
-
 	catalogue->items = items;
 	catalogue->dims = dims;
 	catalogue->rows = malloc(sizeof(float) * (size_t) items * (size_t) dims);
@@ -101,80 +89,14 @@ make_catalogue(CrRng *rng, Catalogue *catalogue, int32_t items, int32_t dims, in
 		fill_row(rng, shape, catalogue->rows + (size_t) i * (size_t) dims, dims);
 	sort_dims = dims;
 	qsort(catalogue->rows, (size_t) items, sizeof(float) * (size_t) dims, compare_rows);
-	catalogue->blocks = malloc((size_t) blocks * CR_BLOCK_BYTES_MAX);
-	for (int32_t b = 0; b < blocks; b++)
-	{
-		CrBlockItems block = {catalogue->rows + (size_t) b * (size_t) capacity * (size_t) dims, dims, dims,
-		capacity, b * capacity};
-
-		if (items - block.first_item_no < capacity)
-			block.items = items - block.first_item_no;
-		CHECK(cr_block_encode(&block, catalogue->blocks + (size_t) b * CR_BLOCK_BYTES_MAX) == CR_OK);
-	}
-}
-
-static void
-free_catalogue(Catalogue *catalogue)
-{
-	free(catalogue->rows);
-	free(catalogue->blocks);
-}
-
-static const uint8_t *
-get_block(void *context, int32_t b, CrBlockHeader *header)
-{
-	Catalogue  *catalogue = context;
-	const uint8_t *bytes = catalogue->blocks + (size_t) b * CR_BLOCK_BYTES_MAX;
-	int32_t		capacity = cr_block_capacity(catalogue->dims);
-	int32_t		items = catalogue->items - b * capacity;
-
-	CHECK(items > 0);
-	CHECK(cr_block_check(bytes, cr_block_size(catalogue->dims, items < capacity ? items : capacity),
-						 catalogue->dims, header) == CR_OK);
-	catalogue->asked++;
-	return bytes;
-}
-
-static int32_t
-get_next(void *context, int32_t item_no)
-{
-	const Catalogue *catalogue = context;
-
-	while (item_no < catalogue->items && !catalogue->passes[item_no])
-		item_no++;
-	return item_no;
-}
-
-static int
-get_eligible(void *context, int32_t item_no)
-{
-	const Catalogue *catalogue = context;
-
-	return catalogue->passes[item_no] && !catalogue->excluded[item_no];
-}
-
-static const float *
-get_vector(void *context, int32_t item_no)
-{
-	Catalogue  *catalogue = context;
-
-	catalogue->scored++;
-	return catalogue->rows + (size_t) item_no * (size_t) catalogue->dims;
-}
-
-static CrShortlisted *
-get_room(void *context, CrShortlisted *entries, int32_t capacity)
-{
-	(void) context;
-	return realloc(entries, sizeof(CrShortlisted) * (size_t) capacity);
+	cut_blocks(catalogue);
 }
 
 static CrStatus
 search(Catalogue *catalogue, CrSimd simd, const float *query, int32_t k, CrScored *best, CrTopK *top)
 {
 	static CrSearch state;
-	const CrCatalogue source = {catalogue, catalogue->items, catalogue->dims, get_block, get_next,
-	get_eligible, get_vector, get_room};
+	const CrCatalogue source = catalogue_source(catalogue);
 	CrStatus	status = cr_search(&state, &source, simd, query, k, best, top);
 
 	free(state.list.entries);

@@ -48,9 +48,11 @@ compare_with_sort(const CrScored *items, int32_t n, int32_t k)
 	for (int32_t i = 0; i < n; i++)
 	{
 		float		threshold = cr_topk_threshold(&top);
+		int			accepted = cr_topk_accepts(&top, items[i].score, items[i].item_no);
 		int			taken = cr_topk_offer(&top, items[i].score, items[i].item_no);
 
 		CHECK(i < k ? threshold == -INFINITY : isfinite(threshold));
+		CHECK(accepted == taken);
 		CHECK(i >= k || taken);
 		CHECK(!taken || items[i].score >= threshold);
 		CHECK(taken || items[i].score <= threshold);
