@@ -157,6 +157,9 @@ extern char *EvaluateTrySafely(const EventSplit *split, const Recipe *recipe,
 							   const EvaluateMeasure *measure, MemoryBudget *budget,
 							   Progress *progress, CrHyperparameters *used, float *figures);
 
+/* More room for what EvaluateAlloc has given; where it lies may change. */
+extern void *EvaluateGrow(EvaluateMemory *memory, void *array, int64 room, int64 wanted, Size width);
+
 /* Reserve and allocate count elements, in the current context. */
 extern void *EvaluateAlloc(EvaluateMemory *memory, int64 count, Size width);
 

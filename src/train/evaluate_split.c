@@ -40,6 +40,16 @@ EvaluateAlloc(EvaluateMemory *memory, int64 count, Size width)
 	return result;
 }
 
+void *
+EvaluateGrow(EvaluateMemory *memory, void *array, int64 room, int64 wanted, Size width)
+{
+	Size		more = mul_size((Size) (wanted - room), width);
+
+	BudgetReserve(memory->budget, more, "evaluation");
+	memory->bytes += more;
+	return repalloc_huge(array, mul_size((Size) wanted, width));
+}
+
 static int
 compare_times(const void *a, const void *b)
 {

@@ -23,8 +23,11 @@
 #include "core/ials.h"
 #include "core/seen.h"
 #include "store/deploy.h"
+#include "store/neighbors.h"
+#include "store/version.h"
 #include "train/evaluate_internal.h"
 #include "train/events_internal.h"
+#include "train/train.h"
 
 #define CURSOR_ROWS		10000
 
@@ -88,6 +91,22 @@ take_version_row(EvaluateVersion *result, MemoryContext context)
 	MemoryContextSwitchTo(old_context);
 }
 
+/* How the version scores, which its algorithm tells. */
+static void
+take_scorer(Oid schema, EvaluateVersion *result)
+{
+	const CrAlgorithm *algorithm = HyperparametersAlgorithm(result->algorithm);
+	CrHyperparameters used;
+
+	result->stored.scorer = algorithm->scorer;
+	result->stored.fold = algorithm->fold;
+	result->stored.alpha = 1;
+	if (!ScoresByLists(&result->stored))
+		return;
+	ReadVersionHyperparameters(schema, &result->stored, &used);
+	result->stored.alpha = used.alpha;
+}
+
 static void
 require_data(Oid schema, const EvaluateVersion *version)
 {
@@ -123,6 +142,8 @@ EvaluateFindVersion(Oid schema, int32 version, EvaluateVersion *result)
 	if (is_found)
 		take_version_row(result, context);
 	SPI_finish();
+	if (is_found)
+		take_scorer(schema, result);
 	return is_found;
 }
 
@@ -181,6 +202,43 @@ read_items(StoredCase *stored)
 				 errmsg("version %d of model \"%s\" has %d of its %d items", version->version,
 						ModelSchemaName(schema), count, catalogue->items),
 				 errhint("Train the model again.")));
+}
+
+/* The lists of all items. */
+static void
+read_lists(StoredCase *stored)
+{
+	EvaluateCatalogue *catalogue = stored->catalogue;
+	int64	   *start = EvaluateAlloc(stored->memory, (int64) catalogue->items + 1, sizeof(int64));
+	int64		room = Max(catalogue->items, 1);
+	int32	   *column = EvaluateAlloc(stored->memory, room, sizeof(int32));
+	float	   *weight = EvaluateAlloc(stored->memory, room, sizeof(float));
+	NeighborReader reader;
+	const uint8 *bytes;
+	uint32		count;
+
+	NeighborReaderOpen(&reader, stored->config->schema, &stored->version->stored);
+	NeighborReaderStart(&reader);
+	start[0] = 0;
+	for (int32 item = 0; NeighborReaderNext(&reader, item, &bytes, &count); item++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		start[item + 1] = start[item] + count;
+		if (start[item + 1] > room)
+		{
+			int64		wanted = Max(2 * room, start[item + 1]);
+
+			column = EvaluateGrow(stored->memory, column, room, wanted, sizeof(int32));
+			weight = EvaluateGrow(stored->memory, weight, room, wanted, sizeof(float));
+			room = wanted;
+		}
+		cr_neighbors_decode(bytes, count, column + start[item], weight + start[item]);
+	}
+	NeighborReaderClose(&reader);
+	catalogue->lists.rows = catalogue->lists.columns = catalogue->items;
+	catalogue->lists.start = start;
+	catalogue->lists.column = column;
+	catalogue->lists.weight = weight;
 }
 
 /* How many users each item has, and the order by that; ids come in their order. */
@@ -343,15 +401,20 @@ read_user(StoredCase *stored, int32 i, int64 *room)
 			   (Size) catalogue->dims * sizeof(float));
 	if (at + user.seen_count > *room)
 	{
-		int64		more = Max(*room, user.seen_count);
+		int64		wanted = *room + Max(*room, user.seen_count);
 
-		BudgetReserve(stored->memory->budget, (Size) more * sizeof(int32), "evaluation");
-		stored->memory->bytes += (Size) more * sizeof(int32);
-		*room += more;
-		users->seen = repalloc_huge(users->seen, (Size) *room * sizeof(int32));
+		users->seen = EvaluateGrow(stored->memory, users->seen, *room, wanted, sizeof(int32));
+		if (users->liked_weight != NULL)
+			users->liked_weight = EvaluateGrow(stored->memory, users->liked_weight, *room, wanted,
+											   sizeof(float));
+		*room = wanted;
 	}
 	for (uint32 j = 0; j < user.seen_count; j++)
+	{
+		if (users->liked_weight != NULL)
+			users->liked_weight[at] = user.confidence != NULL ? user.confidence[j] : 0;
 		users->seen[at++] = (int32) (user.seen[j] >> 1);
+	}
 	users->seen_start[i + 1] = at;
 }
 
@@ -409,6 +472,8 @@ fill_users(StoredCase *stored)
 	users->seen = EvaluateAlloc(memory, room, sizeof(int32));
 	users->test_start = EvaluateAlloc(memory, (int64) users->users + 1, sizeof(int64));
 	users->test = EvaluateAlloc(memory, touched->start[touched->users], sizeof(int32));
+	if (stored->catalogue->lists.rows > 0)
+		users->liked_weight = EvaluateAlloc(memory, room, sizeof(float));
 	users->seen_start[0] = users->test_start[0] = 0;
 	for (int32 i = 0; i < users->users; i++)
 	{
@@ -421,6 +486,9 @@ fill_users(StoredCase *stored)
 		fill_test(stored, i);
 	}
 	MemoryContextDelete(scratch);
+	/* What is not liked among the seen has no weight. */
+	users->liked_start = users->seen_start;
+	users->liked = users->seen;
 }
 
 static void
@@ -553,6 +621,8 @@ EvaluateStoredCase(const ModelConfig *config, const EvaluateVersion *version,
 	catalogue->stride = catalogue->dims > 0 ? cr_factor_stride(catalogue->dims) : 0;
 	catalogue->known_users = version->users;
 	read_items(&stored);
+	if (ScoresByLists(&version->stored))
+		read_lists(&stored);
 	read_item_users(&stored);
 	read_test_events(&stored, options->test, true, &stored.test);
 	choose_users(&stored);
