@@ -9,7 +9,8 @@
 # against private servers under an ordinary user.  Parts: layers (who may
 # include what), unit (core, without a server, with sanitizers), fuzz (the
 # decoders of stored bytes, COMMREC_FUZZ_SECONDS (60) of them together), regress
-# (pg_regress and isolation), tap (as many files at a time as there are cores).
+# (pg_regress and isolation), tap (as many files at a time as there are cores),
+# toy (an algorithm more, by one file and one line).
 # Without PART: all of these (valgrind is for test/torture.sh).  At the end stands
 # a table of what has been promised, in how many cases that was tried, and how
 # often it failed; a test adds to it by lines
@@ -37,12 +38,12 @@ build_flags()
 for part in "${parts[@]}"
 do
 	case $part in
-		layers | unit | fuzz | regress | tap | valgrind) ;;
+		layers | unit | fuzz | regress | tap | toy | valgrind) ;;
 		-h | --help)
-			sed -n '3,19s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+			sed -n '3,20s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 			exit 0
 			;;
-		*) die "unknown part \"$part\"" "usage: bash test/run.sh [layers] [unit] [fuzz] [regress] [tap]" ;;
+		*) die "unknown part \"$part\"" "usage: bash test/run.sh [layers] [unit] [fuzz] [regress] [tap] [toy]" ;;
 	esac
 done
 
@@ -299,6 +300,31 @@ test_tap()
 	tap_run 1 "${alone[@]}"
 }
 
+# An algorithm of test/toy/ joins a copy of the sources by one file and one line
+# in the table, and is trained and served.  A line more in a header that all
+# include would build everything anew, and does not have to: it is made to look old.
+test_toy()
+{
+	local began=$SECONDS
+	local log=$WORK/log/toy.log
+	local flags
+
+	flags=$(build_flags)
+	as_user cp -a "$WORK/src" "$WORK/toy"
+	as_user cp "$WORK/src/test/toy/toy.c" "$WORK/toy/src/core/toy.c"
+	printf 'CR_ALGORITHM(toy)\n' | as_user tee -a "$WORK/toy/src/core/algorithms.h" >/dev/null
+	as_user touch -d 2000-01-01 "$WORK/toy/src/core/algorithms.h"
+	as_user rm -f "$WORK/toy/src/core/algorithm.o" "$WORK/toy/src/core/algorithm.bc"
+	run_logged "$log" 300 make -C "$WORK/toy" install "PG_CONFIG=$PG_CONFIG" "COPT=$flags"
+	if [ "$status" -eq 0 ]
+	then
+		server_start toy-cluster
+		run_logged "$log" 120 "$PGBIN/psql" -X -q -f "$WORK/src/test/toy/toy.sql"
+		server_stop "$WORK/toy-cluster"
+	fi
+	tally toy "$log" "$status" $((SECONDS - began)) || show toy "$log"
+}
+
 # However the script ends, nothing that it started goes on.
 stop_all()
 {
@@ -356,6 +382,7 @@ build
 ! wanted fuzz || test_fuzz
 ! wanted regress || test_regress
 ! wanted tap || test_tap
+! wanted toy || test_toy
 if [ ${#parts[@]} -gt 0 ] && wanted valgrind
 then
 	test_valgrind
