@@ -308,6 +308,11 @@ FillFactors(const TrainRun *run, PublishFactors *factors)
 		}
 		factors->item_popularity_score = run->popularity_score;
 		factors->fold = run->algorithm->fold;
+		if (run->algorithm->scorer == CR_SCORER_LISTS)
+		{
+			factors->lists = &trained->lists;
+			factors->dims = 1;
+		}
 	}
 	factors->item_popularity = run->popularity;
 	factors->item_trend = run->trend;
