@@ -18,6 +18,7 @@
 #	shuffled					cnpc with its items shuffled: no better than popularity
 #	se-quantum					defaults by time split: not worse than popularity
 #	item-lists					item_knn, rp3beta and ease on these three, in the same way
+#	embeddings					bpr and pure_svd on these three, in the same way
 #	cost						evaluate() of gowalla against its training at 64 factors, CPU seconds
 #	bruteforce					recommend() of 1,000 users of gowalla against a computation in SQL
 #
@@ -318,6 +319,24 @@ item_lists()
 		"normalization": "rows", "neighbors": 500, "popularity_weight": 0}'
 }
 
+embeddings()
+{
+	load cnpc cnpc
+	load ncf ml-1m-ncf
+	load_negatives
+	load gowalla gowalla
+	set -- cnpc cnpc "test => 'cnpc_test'" 10 recall
+	other "$@" bpr '' 'MMNR .244/.129' '{}'
+	other "$@" pure_svd '' 'MMNR .244/.129' '{"factors": 32}'
+	set -- ml-1m-ncf ncf "test => 'ncf_test', negatives => 'ncf_negative'" 10 hit_rate
+	other "$@" bpr '.63 .37' 'NeuMF .709/.435' '{}'
+	other "$@" pure_svd '' 'NeuMF .709/.435' '{"factors": 16}'
+	set -- gowalla gowalla "test => 'gowalla_test'" 20 recall
+	other "$@" bpr '.160 .135' 'MF-BPR .163/.138' '{"factors": 256, "epochs": 60, "learning_rate": 0.2}'
+	other "$@" bpr '' 'MF-BPR .163/.138' '{}'
+	other "$@" pure_svd '' 'MF-BPR .163/.138' '{}'
+}
+
 bench_begin "work_mem = 64MB"
 printf 'ml-1m-ncf: HR@10 NDCG@10 against 99 negatives; cnpc, planted: Recall@10 NDCG@10; gowalla: Recall@20 NDCG@20, full ranking\n\n'
 line set run figures bar published hyperparameters
@@ -328,6 +347,7 @@ line set run figures bar published hyperparameters
 ! wanted planted || measure_planted
 ! wanted shuffled || measure_shuffled
 ! wanted se-quantum || measure_quantum
+! wanted embeddings || embeddings
 ! wanted cost || measure_cost
 ! wanted gowalla || measure gowalla gowalla 20 ".170 .144" 'LightGCN .182/.155, MF-BPR .163/.138' \
 	'{"factors": 256, "unobserved_weight": 0.01, "regularization": 0.01, "epochs": 16, "popularity_weight": 0}'

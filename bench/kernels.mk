@@ -1,4 +1,4 @@
-# Programs for bench/kernels.sh, made in OUT with the flags that the extension's Makefile gives the core.
+# Programs for bench/kernels.sh and bench/trainers.sh, made in OUT with the flags that the extension's Makefile gives the core.
 
 MULTIARCH := $(shell $(CC) -print-multiarch)
 BLAS_DIR ?= $(firstword $(wildcard /usr/lib/$(MULTIARCH)/openblas-serial) /usr/lib/$(MULTIARCH))
@@ -14,11 +14,15 @@ $(OUT)/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -m
 endif
 
 CORE = csr gram ials ials_cg rng simd solve solve_portable solve_avx2 solve_avx512
-OBJECTS = $(patsubst %,$(OUT)/%.o,$(CORE) ials_blas kernels)
+OBJECTS = $(patsubst %,$(OUT)/%.o,$(CORE) ials_blas pairs kernels)
+TRAINERS = $(patsubst src/core/%.c,$(OUT)/%.o,$(wildcard src/core/*.c)) $(OUT)/pairs.o $(OUT)/trainers.o
 
-all: $(OUT)/kernels $(OUT)/synthetic
+all: $(OUT)/kernels $(OUT)/trainers $(OUT)/synthetic
 
 $(OUT)/kernels: $(OBJECTS)
+	$(CC) -o $@ $^ $(BLAS_LIBS) -lm
+
+$(OUT)/trainers: $(TRAINERS)
 	$(CC) -o $@ $^ $(BLAS_LIBS) -lm
 
 $(OUT)/synthetic: $(OUT)/synthetic.o $(OUT)/rng.o
