@@ -301,18 +301,8 @@ FillFactors(const TrainRun *run, PublishFactors *factors)
 		factors->stride = trained->stride;
 		factors->user_factors = trained->user_factors;
 		factors->item_factors = trained->item_factors;
-		if (run->algorithm->scorer == CR_SCORER_LISTS)
-		{
-			factors->lists = &trained->lists;
-			factors->dims = 1;
-		}
 		factors->item_popularity_score = run->popularity_score;
 		factors->fold = run->algorithm->fold;
-		if (run->algorithm->scorer == CR_SCORER_LISTS)
-		{
-			factors->lists = &trained->lists;
-			factors->dims = 1;
-		}
 	}
 	factors->item_popularity = run->popularity;
 	factors->item_trend = run->trend;
