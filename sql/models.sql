@@ -137,8 +137,15 @@ BEGIN
 END
 $$;
 
+CREATE TABLE models_test (user_id bigint, item_id integer);
+
 CREATE PROCEDURE models_check_all_users(algorithm text) LANGUAGE plpgsql AS $$
 BEGIN
+	TRUNCATE models_test;
+	INSERT INTO models_test SELECT u.user_id, b.item_id FROM (SELECT DISTINCT s.user_id FROM models_score AS s) AS u, models_brute(u.user_id, 1) AS b;
+	CALL models_note(algorithm, 'evaluate judges the version that serves',
+		'SELECT count(*) = 1 AND bool_and(value = 1 AND users > 20) FROM commrec.evaluate(''MODEL'', test => ''models_test'', k => ''{1}'', replicates => 0)
+		WHERE scorer = ''model'' AND metric = ''hit_rate'' AND stratum = ''all''');
 	CALL models_note(algorithm, 'recommend_all equals recommend',
 		'SELECT count(*) = 0 FROM (SELECT user_id, r.rank, r.item_id, float4send(r.score), r.source
 				FROM (SELECT DISTINCT user_id FROM models_events) AS u, MODEL.recommend(u.user_id, 6) AS r

@@ -155,7 +155,7 @@ PlanRun(const BatchRun *run, BatchShared *plan)
 	plan->schema = request->schema;
 	plan->deployed = run->deployed;
 	if (ScoresByLists(&plan->deployed))
-		plan->list_entries = BatchListsCount(request->schema, &plan->deployed);
+		plan->list_entries = NeighborsCount(request->schema, &plan->deployed);
 	plan->simd = CommrecSimd();
 	plan->k = Max(Min(request->k, run->deployed.items), 1);
 	plan->exclude_seen = request->exclude_seen;
@@ -246,8 +246,7 @@ LoadItems(BatchRun *run)
 	if (count != run->deployed.items)
 		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(run->request->schema), "list of items");
 	if (by_lists)
-		BatchListsLoad(&run->view.lists, run->request->schema, &run->deployed,
-					   run->view.shared->list_entries);
+		NeighborsLoad(run->request->schema, &run->deployed, &run->view.lists.lists);
 	else
 		cr_batch_items_end(items);
 	pfree(embedding);

@@ -12,8 +12,6 @@
 #include "core/neighbor_search.h"
 #include "core/seen.h"
 #include "serve/batch_lists.h"
-#include "store/model.h"
-#include "store/neighbors.h"
 
 /* Whose eligibility is asked for. */
 typedef struct Viewer
@@ -21,25 +19,6 @@ typedef struct Viewer
 	const StoredUser *user;
 	bool		exclude_seen;
 } Viewer;
-
-int64
-BatchListsCount(Oid schema, const DeployedVersion *deployed)
-{
-	NeighborReader reader;
-	const uint8 *bytes;
-	int64		entries = 0;
-	uint32		count;
-
-	NeighborReaderOpen(&reader, schema, deployed);
-	NeighborReaderStart(&reader);
-	for (int32 item_no = 0; NeighborReaderNext(&reader, item_no, &bytes, &count); item_no++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		entries += count;
-	}
-	NeighborReaderClose(&reader);
-	return entries;
-}
 
 /* Append an array; returns its place. */
 static Size
@@ -69,35 +48,11 @@ BatchListsView(BatchLists *lists, int32 items, int64 entries, void *block)
 	char	   *base = block;
 	Size		total = 0;
 
-	lists->items = items;
-	lists->start = (int64 *) (base + PlaceArray(&total, (Size) items + 1, sizeof(int64)));
+	lists->lists.entries = entries;
+	lists->lists.start = (int64 *) (base + PlaceArray(&total, (Size) items + 1, sizeof(int64)));
 	lists->popularity = (float *) (base + PlaceArray(&total, items, sizeof(float)));
-	lists->item_no = (int32 *) (base + PlaceArray(&total, entries, sizeof(int32)));
-	lists->weight = (float *) (base + PlaceArray(&total, entries, sizeof(float)));
-}
-
-void
-BatchListsLoad(BatchLists *lists, Oid schema, const DeployedVersion *deployed, int64 entries)
-{
-	NeighborReader reader;
-	const uint8 *bytes;
-	uint32		count;
-
-	NeighborReaderOpen(&reader, schema, deployed);
-	NeighborReaderStart(&reader);
-	lists->start[0] = 0;
-	for (int32 item_no = 0; NeighborReaderNext(&reader, item_no, &bytes, &count); item_no++)
-	{
-		int64		from = lists->start[item_no];
-
-		CHECK_FOR_INTERRUPTS();
-		/* One snapshot has one number of entries; to write past the end would be worse than to fail. */
-		if (entries - from < count)
-			CheckStoredBytes(CR_CORRUPT, ModelSchemaName(schema), "lists of items");
-		cr_neighbors_decode(bytes, count, lists->item_no + from, lists->weight + from);
-		lists->start[item_no + 1] = from + count;
-	}
-	NeighborReaderClose(&reader);
+	lists->lists.item_no = (int32 *) (base + PlaceArray(&total, entries, sizeof(int32)));
+	lists->lists.weight = (float *) (base + PlaceArray(&total, entries, sizeof(float)));
 }
 
 Size
@@ -132,6 +87,7 @@ void
 BatchListsAnswer(const BatchLists *lists, CrNeighborSums *sums, const StoredUser *user,
 				 bool exclude_seen, CrTopK *top)
 {
+	const NeighborArrays *all = &lists->lists;
 	Viewer		viewer = {user, exclude_seen};
 	int32		culprit;
 
@@ -139,10 +95,9 @@ BatchListsAnswer(const BatchLists *lists, CrNeighborSums *sums, const StoredUser
 	for (uint32 i = 0; i < user->seen_count; i++)
 	{
 		int32		item_no = (int32) (user->seen[i] >> 1);
-		int64		from = lists->start[item_no];
+		int64		from = all->start[item_no];
 		CrNeighborList list = {
-			(uint32) (lists->start[item_no + 1] - from), lists->item_no + from,
-			lists->weight + from
+			(uint32) (all->start[item_no + 1] - from), all->item_no + from, all->weight + from
 		};
 
 		CHECK_FOR_INTERRUPTS();

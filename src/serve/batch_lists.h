@@ -10,30 +10,19 @@
 #ifndef COMMREC_BATCH_LISTS_H
 #define COMMREC_BATCH_LISTS_H
 
-#include "core/neighbors.h"
 #include "core/topk.h"
-#include "store/reader.h"
+#include "store/neighbors.h"
 
 /* Where the lists of a block of memory lie. */
 typedef struct BatchLists
 {
-	int32		items;
-	int64	   *start;			/* items + 1 offsets */
+	NeighborArrays lists;
 	float	   *popularity;		/* of the items */
-	int32	   *item_no;		/* of the entries */
-	float	   *weight;
 } BatchLists;
-
-/* Entries of all lists of the version: one pass over them. */
-extern int64 BatchListsCount(Oid schema, const DeployedVersion *deployed);
 
 /* Bytes of a block of so many entries, and a view of it. */
 extern Size BatchListsBytes(int32 items, int64 entries);
 extern void BatchListsView(BatchLists *lists, int32 items, int64 entries, void *block);
-
-/* Read the lists into a block of as many entries as there are; popularity is the caller's. */
-extern void BatchListsLoad(BatchLists *lists, Oid schema, const DeployedVersion *deployed,
-						   int64 entries);
 
 /* Bytes of sums that have room for the whole catalogue, and sums in them. */
 extern Size BatchSumsBytes(int32 items);

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 
 #include "common/compat.h"
 #include "common/errors.h"
@@ -79,28 +80,66 @@ NeighborReaderGet(NeighborReader *reader, int32 item_no, uint32 *count)
 	return CheckedBytes(reader, item_no, count);
 }
 
-void
-NeighborReaderStart(NeighborReader *reader)
+static void
+StartAll(NeighborReader *reader, Oid schema, const DeployedVersion *deployed)
 {
-	Datum		version = Int32GetDatum(reader->deployed->version);
+	Datum		version = Int32GetDatum(deployed->version);
 
+	NeighborReaderOpen(reader, schema, deployed);
 	LookupStart(&reader->lookup, 1, &version);
 }
 
-bool
-NeighborReaderNext(NeighborReader *reader, int32 item_no, const uint8 **bytes, uint32 *count)
+/* The next list, which must be that of this item. */
+static const uint8 *
+NextList(NeighborReader *reader, int32 item_no, uint32 *count)
 {
 	bool		is_null = true;
-	bool		found;
 	Datum		stored = (Datum) 0;
 
-	if (item_no >= reader->deployed->items)
-		return false;
-	found = LookupNext(&reader->lookup);
-	if (found)
+	CHECK_FOR_INTERRUPTS();
+	if (LookupNext(&reader->lookup))
 		stored = LookupValue(&reader->lookup, NEIGHBOR_ITEM_NO, &is_null);
 	if (is_null || DatumGetInt32(stored) != item_no)
 		ReportNeighbors(reader, item_no, CR_CORRUPT);
-	*bytes = CheckedBytes(reader, item_no, count);
-	return true;
+	return CheckedBytes(reader, item_no, count);
+}
+
+int64
+NeighborsCount(Oid schema, const DeployedVersion *deployed)
+{
+	NeighborReader reader;
+	int64		entries = 0;
+	uint32		count;
+
+	StartAll(&reader, schema, deployed);
+	for (int32 item_no = 0; item_no < deployed->items; item_no++)
+	{
+		(void) NextList(&reader, item_no, &count);
+		entries += count;
+	}
+	NeighborReaderClose(&reader);
+	return entries;
+}
+
+void
+NeighborsLoad(Oid schema, const DeployedVersion *deployed, NeighborArrays *arrays)
+{
+	NeighborReader reader;
+	int64		from = 0;
+	uint32		count;
+
+	StartAll(&reader, schema, deployed);
+	arrays->start[0] = 0;
+	for (int32 item_no = 0; item_no < deployed->items; item_no++)
+	{
+		const uint8 *bytes = NextList(&reader, item_no, &count);
+
+		/* One snapshot has one number of entries; to write past the end would be worse than to fail. */
+		if (arrays->entries - from < count)
+			ReportNeighbors(&reader, item_no, CR_CORRUPT);
+		cr_neighbors_decode(bytes, count, arrays->item_no + from, arrays->weight + from);
+		from += count;
+		arrays->start[item_no + 1] = from;
+	}
+	NeighborReaderClose(&reader);
 }

@@ -29,9 +29,19 @@ extern void NeighborReaderClose(NeighborReader *reader);
  */
 extern const uint8 *NeighborReaderGet(NeighborReader *reader, int32 item_no, uint32 *count);
 
-/* The lists of all items, in the order of their numbers; false past the last one. */
-extern void NeighborReaderStart(NeighborReader *reader);
-extern bool NeighborReaderNext(NeighborReader *reader, int32 item_no, const uint8 **bytes,
-							   uint32 *count);
+/* Entries of all lists of the version: one pass over them. */
+extern int64 NeighborsCount(Oid schema, const DeployedVersion *deployed);
+
+/* Room for all lists: items + 1 offsets, and as many entries as were counted. */
+typedef struct NeighborArrays
+{
+	int64		entries;
+	int64	   *start;
+	int32	   *item_no;
+	float	   *weight;
+} NeighborArrays;
+
+/* Read all lists; XX001 if one is missing. */
+extern void NeighborsLoad(Oid schema, const DeployedVersion *deployed, NeighborArrays *arrays);
 
 #endif							/* COMMREC_STORE_NEIGHBORS_H */

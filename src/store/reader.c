@@ -92,24 +92,26 @@ ScoresByLists(const DeployedVersion *deployed)
 	return deployed->scorer == CR_SCORER_LISTS && deployed->dims > 0;
 }
 
-/* What the algorithm says of how to serve; one that this library does not know is of a newer one. */
-static void
-ReadAlgorithm(Lookup *lookup, DeployedVersion *deployed)
+void
+ReadVersionScorer(Oid schema, const char *algorithm, DeployedVersion *version)
 {
-	char	   *name = TextDatumGetCString(RequiredValue(lookup, VERSION_ALGORITHM,
-														 "algorithm of the deployed version"));
-	const CrAlgorithm *algorithm = cr_algorithm_find(name);
+	const CrAlgorithm *descriptor = cr_algorithm_find(algorithm);
+	CrHyperparameters used;
 
-	if (algorithm == NULL)
-		CheckStoredBytes(CR_UNSUPPORTED_FORMAT, ModelSchemaName(lookup->schema),
-						 psprintf("version %d, of algorithm \"%s\"", deployed->version, name));
-	pfree(name);
-	deployed->scorer = algorithm->scorer;
-	deployed->fold = algorithm->fold;
+	if (descriptor == NULL)
+		CheckStoredBytes(CR_UNSUPPORTED_FORMAT, ModelSchemaName(schema),
+						 psprintf("version %d, of algorithm \"%s\",", version->version, algorithm));
+	version->scorer = descriptor->scorer;
+	version->fold = descriptor->fold;
+	version->alpha = 1;
+	if (!ScoresByLists(version))
+		return;
 	/* With lists, popularity is all that an embedding holds. */
-	if (ScoresByLists(deployed) && (deployed->dims != 1 || deployed->factors != 0))
-		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(lookup->schema),
-						 "row of the deployed version");
+	if (version->dims != 1 || version->factors != 0)
+		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(schema),
+						 psprintf("row of version %d", version->version));
+	ReadVersionHyperparameters(schema, version, &used);
+	version->alpha = used.alpha;
 }
 
 void
@@ -117,7 +119,7 @@ ReadDeployedVersion(Oid schema, DeployedVersion *deployed)
 {
 	static const char what[] = "row of the deployed version";
 	Datum		is_deployed = BoolGetDatum(true);
-	CrHyperparameters used;
+	char	   *algorithm;
 	Lookup		lookup;
 	int64		items;
 
@@ -133,13 +135,10 @@ ReadDeployedVersion(Oid schema, DeployedVersion *deployed)
 		deployed->factors > deployed->dims || items < 0 || items > PG_INT32_MAX)
 		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(schema), what);
 	deployed->items = (int32) items;
-	ReadAlgorithm(&lookup, deployed);
+	algorithm = TextDatumGetCString(RequiredValue(&lookup, VERSION_ALGORITHM, what));
 	LookupClose(&lookup);
-	deployed->alpha = 1;
-	if (!ScoresByLists(deployed))
-		return;
-	ReadVersionHyperparameters(schema, deployed, &used);
-	deployed->alpha = used.alpha;
+	ReadVersionScorer(schema, algorithm, deployed);
+	pfree(algorithm);
 }
 
 bool

@@ -26,6 +26,12 @@ typedef struct DeployedVersion
 } DeployedVersion;
 
 /*
+ * Fill in the scorer, and what goes with it, of a version whose other fields are
+ * known.  0A000 for an algorithm that this library does not know.
+ */
+extern void ReadVersionScorer(Oid schema, const char *algorithm, DeployedVersion *version);
+
+/*
  * Does a user's embedding stand for what the lists of his items add up to?
  * Then it is 1, the item's popularity is to be added, and StoredUser.confidence
  * says how much each of his items counts.

@@ -209,36 +209,19 @@ static void
 read_lists(StoredCase *stored)
 {
 	EvaluateCatalogue *catalogue = stored->catalogue;
-	int64	   *start = EvaluateAlloc(stored->memory, (int64) catalogue->items + 1, sizeof(int64));
-	int64		room = Max(catalogue->items, 1);
-	int32	   *column = EvaluateAlloc(stored->memory, room, sizeof(int32));
-	float	   *weight = EvaluateAlloc(stored->memory, room, sizeof(float));
-	NeighborReader reader;
-	const uint8 *bytes;
-	uint32		count;
+	Oid			schema = stored->config->schema;
+	const DeployedVersion *version = &stored->version->stored;
+	NeighborArrays arrays;
 
-	NeighborReaderOpen(&reader, stored->config->schema, &stored->version->stored);
-	NeighborReaderStart(&reader);
-	start[0] = 0;
-	for (int32 item = 0; NeighborReaderNext(&reader, item, &bytes, &count); item++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		start[item + 1] = start[item] + count;
-		if (start[item + 1] > room)
-		{
-			int64		wanted = Max(2 * room, start[item + 1]);
-
-			column = EvaluateGrow(stored->memory, column, room, wanted, sizeof(int32));
-			weight = EvaluateGrow(stored->memory, weight, room, wanted, sizeof(float));
-			room = wanted;
-		}
-		cr_neighbors_decode(bytes, count, column + start[item], weight + start[item]);
-	}
-	NeighborReaderClose(&reader);
+	arrays.entries = NeighborsCount(schema, version);
+	arrays.start = EvaluateAlloc(stored->memory, (int64) catalogue->items + 1, sizeof(int64));
+	arrays.item_no = EvaluateAlloc(stored->memory, arrays.entries, sizeof(int32));
+	arrays.weight = EvaluateAlloc(stored->memory, arrays.entries, sizeof(float));
+	NeighborsLoad(schema, version, &arrays);
 	catalogue->lists.rows = catalogue->lists.columns = catalogue->items;
-	catalogue->lists.start = start;
-	catalogue->lists.column = column;
-	catalogue->lists.weight = weight;
+	catalogue->lists.start = arrays.start;
+	catalogue->lists.column = arrays.item_no;
+	catalogue->lists.weight = arrays.weight;
 }
 
 /* How many users each item has, and the order by that; ids come in their order. */
