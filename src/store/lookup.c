@@ -224,6 +224,8 @@ FreeCopy(Lookup *lookup)
 static void
 BeginScan(Lookup *lookup, int keys)
 {
+	MemoryContext old_context = MemoryContextSwitchTo(lookup->context);
+
 	FreeCopy(lookup);
 	if (lookup->scan != NULL && lookup->scan->numberOfKeys != keys)
 	{
@@ -233,6 +235,7 @@ BeginScan(Lookup *lookup, int keys)
 	if (lookup->scan == NULL)
 		lookup->scan = CommrecIndexBeginScan(lookup->table, lookup->index, GetActiveSnapshot(),
 											 keys);
+	MemoryContextSwitchTo(old_context);
 }
 
 void
@@ -259,11 +262,21 @@ LookupStartRange(Lookup *lookup, Datum value, int32 from, int32 to)
 	index_rescan(lookup->scan, key, lengthof(key), NULL, 0);
 }
 
+/*
+ * The index keeps what it allocates on the way, such as its list of dead
+ * entries, as long as the scan: that must not be what the caller resets between
+ * rows.
+ */
 bool
 LookupNext(Lookup *lookup)
 {
+	MemoryContext old_context = MemoryContextSwitchTo(lookup->context);
+	bool		is_found;
+
 	FreeCopy(lookup);
-	return index_getnext_slot(lookup->scan, ForwardScanDirection, lookup->slot);
+	is_found = index_getnext_slot(lookup->scan, ForwardScanDirection, lookup->slot);
+	MemoryContextSwitchTo(old_context);
+	return is_found;
 }
 
 /* The place of a row, if all pages have equally many; false where the table ends. */
