@@ -660,7 +660,10 @@ BEGIN
 		CREATE TABLE %1$I.fold_in (
 			version integer PRIMARY KEY,
 			age_origin timestamptz,
-			gram bytea) WITH (toast_tuple_target = 8160);
+			gram bytea,
+			folded_until timestamptz,
+			folded_events bigint NOT NULL DEFAULT 0,
+			trained_items integer NOT NULL) WITH (toast_tuple_target = 8160);
 		ALTER TABLE %1$I.fold_in ALTER COLUMN gram SET STORAGE EXTERNAL;
 
 		CREATE TABLE %1$I.trending (
@@ -793,6 +796,27 @@ BEGIN
 			error text,
 			PRIMARY KEY (tuning, trial));
 
+		CREATE TABLE %1$I.knowledge (
+			only_row boolean NOT NULL DEFAULT true PRIMARY KEY CHECK (only_row),
+			until timestamptz,
+			bucket_width bigint NOT NULL,
+			squares double precision NOT NULL,
+			timed_squares double precision NOT NULL,
+			actions bigint NOT NULL);
+
+		CREATE TABLE %1$I.job (
+			job bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+			started timestamptz NOT NULL,
+			ended timestamptz,
+			mode text NOT NULL,
+			decided text,
+			reason text,
+			outcome text NOT NULL,
+			sqlstate text,
+			message text,
+			version integer,
+			detail jsonb);
+
 		CREATE TABLE %1$I.forgotten (
 			user_hash bytea PRIMARY KEY,
 			forgotten_at timestamptz NOT NULL DEFAULT now());
@@ -875,8 +899,11 @@ BEGIN
 			('user_embedding', 'items', 'how many distinct items the user has seen'),
 			('fold_in', NULL, 'What it takes to solve a user against the items of a version; never edited'),
 			('fold_in', 'version', 'version it belongs to'),
-			('fold_in', 'age_origin', 'ages of preferences count from here, and later events are fresh; NULL: no event had a time'),
+			('fold_in', 'age_origin', 'ages of preferences count from here; NULL: no event had a time'),
 			('fold_in', 'gram', 'Gram matrix of the items, weighted as unobserved pairs are; NULL: nothing learned'),
+			('fold_in', 'folded_until', 'newest event that is in the version, by training or by commrec.refresh(); later ones are fresh'),
+			('fold_in', 'folded_events', 'new events since the training, by commrec.refresh()'),
+			('fold_in', 'trained_items', 'items of the training: those in gram'),
 			('trending', NULL, 'Rising items for users of whom nothing is known, where that has proved better than popular ones'),
 			('trending', 'version', 'version they belong to'),
 			('trending', 'place', 'in descending order of trend, from 0'),
@@ -977,6 +1004,25 @@ BEGIN
 			('trial', 'finished_at', 'when it was last judged'),
 			('trial', 'is_best', 'is it the one that the search recommends?'),
 			('trial', 'error', 'why it was given up; NULL: it was not'),
+			('knowledge', NULL, 'What the tables of knowledge spread and satisfaction were computed from; never edited'),
+			('knowledge', 'only_row', 'true, so that there is one row at most'),
+			('knowledge', 'until', 'newest event in them that was not in the future; NULL: no event had a time'),
+			('knowledge', 'bucket_width', 'width of a bucket, in microseconds'),
+			('knowledge', 'squares', 'sum of the squares of the spread weights of single events'),
+			('knowledge', 'timed_squares', 'the same, of events with a time'),
+			('knowledge', 'actions', 'digest of the weights of actions that were used'),
+			('job', NULL, 'Runs of commrec.refresh(), the newest 10000'),
+			('job', 'job', 'number of the run'),
+			('job', 'started', 'when it began'),
+			('job', 'ended', 'when it ended; NULL: it runs, or its session is gone'),
+			('job', 'mode', 'what was asked for: auto, retrain, fold_in'),
+			('job', 'decided', 'what was done: retrain, fold_in, nothing; NULL: it did not get so far'),
+			('job', 'reason', 'why'),
+			('job', 'outcome', 'running, done, skipped (another one was at work) or failed'),
+			('job', 'sqlstate', 'SQLSTATE of the error; NULL: none'),
+			('job', 'message', 'message of the error; NULL: none'),
+			('job', 'version', 'version that it has trained, or that serves'),
+			('job', 'detail', 'what was folded in: events, those that wait, users, items'),
 			('forgotten', NULL, 'Users who are left out of everything, see commrec.forget(); not for readers'),
 			('forgotten', 'user_hash', 'HMAC-SHA256 of the user''s id as text, under the key in forget_key'),
 			('forgotten', 'forgotten_at', 'when it was asked for'),
@@ -1558,7 +1604,7 @@ BEGIN
 	WHERE c.relnamespace = namespace AND c.relkind = 'r'
 		AND c.relname IN ('commrec_model', 'action', 'version', 'epoch', 'user_embedding', 'item_embedding',
 			'fold_in', 'trending', 'item_block', 'item_neighbor', 'item_filter', 'item_filter_member', 'item_filter_piece', 'item_spread', 'spread_factor',
-			'user_activity', 'item_activity', 'evaluation', 'metric', 'trial', 'forgotten', 'forget_key');
+			'user_activity', 'item_activity', 'evaluation', 'metric', 'trial', 'knowledge', 'job', 'forgotten', 'forget_key');
 	IF functions IS NOT NULL THEN
 		EXECUTE format('DROP FUNCTION %s %s', functions, behaviour);
 	END IF;
@@ -1636,35 +1682,14 @@ $$;
 COMMENT ON FUNCTION commrec.rollback(text) IS
 'Makes the newest version before the deployed one serve whose data are still there, and returns its number. The caller must be owner (42501). None: 55000; NULL model: 22004; unknown: 42704; read-only transaction: 25006.';
 
-CREATE PROCEDURE commrec.refresh(model text, if_running text DEFAULT 'error', hyperparameters jsonb DEFAULT NULL,
-	deploy commrec.deployment DEFAULT 'always', search_path text DEFAULT pg_catalog.current_setting('search_path'))
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	IF coalesce(if_running, 'error') NOT IN ('error', 'skip') THEN
-		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('unrecognized value for if_running: "%s"', if_running),
-			HINT = 'Use "error" or "skip".';
-	END IF;
-	PERFORM commrec.require_owner(model);
-	BEGIN
-		-- The end of this procedure undoes it: the setting is the procedure's own.
-		PERFORM pg_catalog.set_config('search_path', search_path, true);
-		PERFORM FROM commrec.train(model, hyperparameters, deploy => deploy);
-		RETURN;
-	EXCEPTION WHEN object_in_use THEN
-		-- An object in use may also be one that the events are read from.
-		IF if_running IS DISTINCT FROM 'skip' OR NOT EXISTS (
-			SELECT FROM commrec.training_locks() AS l WHERE l.schema = commrec.model_schema(model)) THEN
-			RAISE;
-		END IF;
-	END;
-	RAISE NOTICE USING MESSAGE = format('model "%s" is being trained, so this refresh is skipped', model);
-END
-$$;
-COMMENT ON PROCEDURE commrec.refresh(text, text, jsonb, commrec.deployment, text) IS
-'Trains a model and deploys the result, for use in a schedule: CALL commrec.refresh(''courses'', if_running => ''skip''). if_running: what to do while another session trains the model, "error" (55006) or "skip" (a NOTICE); another value: 22023. hyperparameters, deploy: as in commrec.train(). search_path is in force while the events are read; leave it out. Errors as in commrec.train().';
+CREATE PROCEDURE commrec.refresh(model text, mode text DEFAULT 'auto', if_running text DEFAULT 'skip',
+	hyperparameters jsonb DEFAULT NULL, deploy commrec.deployment DEFAULT 'always', keep integer DEFAULT NULL,
+	retrain_share double precision DEFAULT 0.1, retrain_after interval DEFAULT '7 days',
+	allow_row_security boolean DEFAULT false)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'commrec_refresh';
+COMMENT ON PROCEDURE commrec.refresh(text, text, text, jsonb, commrec.deployment, integer, double precision, interval, boolean) IS
+'Brings a model up to date, for a schedule: CALL commrec.refresh(''courses''). mode "retrain": as commrec.train(). "fold_in": users with events since those that the deployed version has are solved anew, exactly, against its items; new items get vectors by a half step over its users; knowledge spread and satisfaction take the new events in; readers see the version as it was or as it is then. "auto" (also NULL) trains if no version is deployed, if algorithm, hyperparameters, bucket or weights of actions have changed, if the events that are new since the training are more than retrain_share of those trained on or the items more than that share of its items, if the version is older than retrain_after, or if preferences have aged by their half-life; it does nothing if there are no new events, and otherwise folds in. Where a version cannot take in new events (no time column, no event with a time, or events of the future in the training) they wait; where users cannot be solved again (algorithms other than "ials", or nothing learned) new events count as seen, and those about new items wait. if_running: what to do while another session trains or refreshes the model: "skip" or "error" (55006). hyperparameters, deploy, allow_row_security: as in commrec.train(). keep: versions that keep their data (NULL: commrec.keep_versions). A NULL retrain_share or retrain_after is no limit. Every run is a row of the model''s table "job" (view commrec.job) with what was decided, why, outcome and error; it is committed when the run begins and when it ends, so that an error, which is raised as well, leaves it behind. In a transaction block there are no commits, and all of it, the row too, is part of that transaction. The caller must be owner (42501). Unknown mode or if_running, negative share or interval, keep outside 1 .. 1000: 22023; mode "fold_in" where it cannot be done, or nothing is trained: 55000; model NULL: 22004, unknown: 42704; read-only transaction: 25006; other errors as in commrec.train(). Hu, Koren & Volinsky, Collaborative filtering for implicit feedback datasets, 2008.';
 
 -- ---------------------------------------------------------------------------
 -- 7  Reading what was learned
@@ -3149,7 +3174,7 @@ BEGIN
 			schema_name), NULL),
 		('not removed', format('his events in %s, which commrec only reads',
 			(SELECT commrec.relation_name(commrec.find_source(schema_name)))), NULL),
-		('not removed', format('what %1$I.version, %1$I.evaluation, %1$I.metric and %1$I.trial say of all users together', schema_name), NULL),
+		('not removed', format('what %1$I.version, %1$I.job, %1$I.evaluation, %1$I.metric and %1$I.trial say of all users together', schema_name), NULL),
 		('not removed', 'copies beyond these tables: dead rows until VACUUM, write-ahead log, server log, replicas, backups, answers that somebody has saved', NULL))
 		AS r (state, what, rows)
 	-- Where nothing was stored, and he was not on the list before, no training has known him.
@@ -3357,8 +3382,61 @@ COMMENT ON COLUMN commrec.progress.percent IS 'how much of the passes is done, 0
 COMMENT ON COLUMN commrec.progress.time_left IS 'estimate for the rest of the passes';
 COMMENT ON COLUMN commrec.progress.since IS 'when the statement began';
 
+CREATE FUNCTION commrec.list_jobs()
+RETURNS TABLE (model text, job bigint, started timestamptz, ended timestamptz, mode text, decided text, reason text,
+	outcome text, sqlstate text, message text, version integer, detail jsonb)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE ROWS 100 COST 10000
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	schema_name name;
+	job_oid oid;
+BEGIN
+	FOR schema_name, job_oid IN
+		SELECT n.nspname, j.oid
+		FROM pg_class AS c
+			JOIN pg_namespace AS n ON n.oid = c.relnamespace
+			JOIN pg_class AS j ON j.relnamespace = c.relnamespace AND j.relname = 'job'
+		WHERE c.relname = 'commrec_model' AND c.relkind = 'r' AND c.relpersistence <> 't'
+			AND has_schema_privilege(n.oid, 'USAGE')
+		ORDER BY n.nspname
+	LOOP
+		CONTINUE WHEN NOT commrec.is_as_made(job_oid, '{job bigint,started timestamp with time zone,'
+			'ended timestamp with time zone,mode text,decided text,reason text,outcome text,sqlstate text,message text,'
+			'version integer,detail jsonb}');
+		BEGIN
+			RETURN QUERY EXECUTE format('SELECT %L::text, j.job, j.started, j.ended, j.mode, j.decided, j.reason, j.outcome, '
+				'j.sqlstate, j.message, j.version, j.detail FROM ONLY %I.job AS j', schema_name, schema_name);
+		EXCEPTION WHEN undefined_table OR undefined_column THEN
+			-- Dropped at this moment: it must not hide the others.
+			CONTINUE;
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION commrec.list_jobs() IS
+'What the view commrec.job shows.';
+
+CREATE VIEW commrec.job AS
+SELECT j.model, j.job, j.started, j.ended, j.mode, j.decided, j.reason, j.outcome, j.sqlstate, j.message, j.version, j.detail
+FROM commrec.list_jobs() AS j;
+COMMENT ON VIEW commrec.job IS
+'Runs of commrec.refresh(), of all models whose table "job" the caller may read.';
+COMMENT ON COLUMN commrec.job.model IS 'schema of the model';
+COMMENT ON COLUMN commrec.job.job IS 'number of the run, by model';
+COMMENT ON COLUMN commrec.job.started IS 'when it began';
+COMMENT ON COLUMN commrec.job.ended IS 'when it ended; NULL: it runs, or its session is gone';
+COMMENT ON COLUMN commrec.job.mode IS 'what was asked for: auto, retrain, fold_in';
+COMMENT ON COLUMN commrec.job.decided IS 'what was done: retrain, fold_in, nothing; NULL: it did not get so far';
+COMMENT ON COLUMN commrec.job.reason IS 'why';
+COMMENT ON COLUMN commrec.job.outcome IS 'running, done, skipped (another one was at work) or failed';
+COMMENT ON COLUMN commrec.job.sqlstate IS 'SQLSTATE of the error; NULL: none';
+COMMENT ON COLUMN commrec.job.message IS 'message of the error; NULL: none';
+COMMENT ON COLUMN commrec.job.version IS 'version that it has trained, or that serves';
+COMMENT ON COLUMN commrec.job.detail IS 'what was folded in: events, those that wait, users, items';
+
 GRANT USAGE ON SCHEMA commrec TO PUBLIC;
-GRANT SELECT ON commrec.models, commrec.progress, commrec.algorithms, commrec.hyperparameters TO PUBLIC;
+GRANT SELECT ON commrec.models, commrec.progress, commrec.job, commrec.algorithms, commrec.hyperparameters TO PUBLIC;
 
 -- What trains or changes a model, and what only that uses, is for those who were granted it:
 -- GRANT EXECUTE ON ALL ROUTINES IN SCHEMA commrec TO ...
@@ -3414,5 +3492,5 @@ REVOKE EXECUTE ON FUNCTION
 	commrec.ials(text, text, double precision, jsonb)
 FROM PUBLIC;
 REVOKE EXECUTE ON PROCEDURE commrec.tune(text, jsonb, integer, interval, text, text, integer, boolean, integer, integer, integer, boolean, boolean) FROM PUBLIC;
-REVOKE EXECUTE ON PROCEDURE commrec.refresh(text, text, jsonb, commrec.deployment, text) FROM PUBLIC;
+REVOKE EXECUTE ON PROCEDURE commrec.refresh(text, text, text, jsonb, commrec.deployment, integer, double precision, interval, boolean) FROM PUBLIC;
 REVOKE EXECUTE ON PROCEDURE commrec.materialize(text, text, integer, boolean, integer, name) FROM PUBLIC;

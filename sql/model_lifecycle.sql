@@ -123,9 +123,9 @@ SELECT deployed, state FROM mine;
 SELECT commrec.deploy('life', 3);
 
 -- refresh
-CALL commrec.refresh('life');
+CALL commrec.refresh('life', mode => 'retrain');
 CALL commrec.refresh('life', if_running => 'skip', hyperparameters => '{"factors": 3}');
-CALL commrec.refresh('life', if_running => NULL);
+CALL commrec.refresh('life', if_running => NULL, mode => 'retrain');
 SELECT version, hyperparameters -> 'factors' AS factors FROM life.version WHERE version > 3 ORDER BY version;
 SELECT left(try(c), 110) FROM unnest(ARRAY['CALL commrec.refresh(''life'', if_running => ''wait'')', 'CALL commrec.refresh(NULL)',
 	'CALL commrec.refresh(''no such model'')', 'CALL commrec.refresh(''life'', hyperparameters => ''{"factors": 0}'')']) AS c;

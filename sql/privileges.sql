@@ -60,7 +60,7 @@ GRANT EXECUTE ON ALL ROUTINES IN SCHEMA commrec TO regress_commrec_owner, regres
 SET ROLE regress_commrec_owner;
 SELECT count(*) FROM commrec.create_model('guarded', 'events', action_column => 'action', time_column => 'at', hyperparameters => '{"factors": 3}');
 SELECT version FROM commrec.train('guarded', workers => 0);
-CALL commrec.refresh('guarded');
+CALL commrec.refresh('guarded', mode => 'retrain');
 RESET ROLE;
 SELECT model, owner, state FROM commrec.models WHERE model = 'guarded';
 SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 'guarded'::regnamespace;
@@ -83,7 +83,7 @@ INSERT INTO calls VALUES
 	(12, 'SELECT commrec.train(''guarded'', workers => 0)'),
 	(13, 'SELECT commrec.deploy(''guarded'', 2)'),
 	(14, 'SELECT commrec.rollback(''guarded'')'),
-	(15, 'CALL commrec.refresh(''guarded'', if_running => ''skip'')'),
+	(15, 'CALL commrec.refresh(''guarded'', mode => ''retrain'')'),
 	(16, 'SELECT commrec.alter_model(''guarded'', ''{"epochs": 3}'')'),
 	(17, 'SELECT commrec.lock_model(''guarded'')'),
 	(18, 'SELECT commrec.create_functions(''guarded'')'),
@@ -277,7 +277,7 @@ SELECT 'x'::text;
 SELECT pg_catalog.count(*) FROM commrec.create_model('besieged', 'privileges_test.secret', action_column => 'action', time_column => 'at',
 	hyperparameters => '{"factors": 2}');
 SELECT t.version FROM commrec.train('besieged', workers => 0) AS t;
-CALL commrec.refresh('besieged', if_running => 'skip');
+CALL commrec.refresh('besieged', mode => 'retrain');
 SELECT pg_catalog.count(*) FROM commrec.alter_model('besieged', '{"epochs": 2}', time_column => 'at', rename_to => 'siege');
 SELECT commrec.rollback('siege');
 SELECT commrec.deploy('siege', 2);

@@ -365,6 +365,7 @@ then
 	packages+=(clang)
 	grep -q '^VERSION_ID="11"' /etc/os-release || packages+=(libclang-rt-dev)
 fi
+[ -n "${PG_CONFIG:-}" ] || packages+=("postgresql-$PG_MAJOR-cron")
 packages_install "${packages[@]}"
 
 trap stop_all EXIT

@@ -188,3 +188,16 @@ ArgumentInteger(FunctionCallInfo fcinfo, int argument, const char *name, int32 l
 				 errhint("Leave it out for the default.")));
 	return value;
 }
+
+TrainDeploy
+ArgumentDeployment(FunctionCallInfo fcinfo, int argument)
+{
+	char	   *label;
+
+	if (PG_ARGISNULL(argument))
+		return DEPLOY_ALWAYS;
+	label = DatumGetCString(DirectFunctionCall1(enum_out, PG_GETARG_DATUM(argument)));
+	if (strcmp(label, "if_better") == 0)
+		return DEPLOY_IF_BETTER;
+	return strcmp(label, "never") == 0 ? DEPLOY_NEVER : DEPLOY_ALWAYS;
+}

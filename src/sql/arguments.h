@@ -8,6 +8,7 @@
 #include "common/ident.h"
 #include "fmgr.h"
 #include "serve/eligible.h"
+#include "train/train.h"
 
 /* The schema of the model named by a text argument; NULL stands for the default one. */
 extern Oid	ArgumentModel(FunctionCallInfo fcinfo, int argument);
@@ -48,5 +49,8 @@ extern Oid	ArgumentRequiredModel(FunctionCallInfo fcinfo, int argument);
 /* An integer within bounds, ends included, else 22023; NULL gives the preset. */
 extern int32 ArgumentInteger(FunctionCallInfo fcinfo, int argument, const char *name, int32 low,
 							 int32 high, int32 preset);
+
+/* An argument of the enumeration commrec.deployment; NULL: always. */
+extern TrainDeploy ArgumentDeployment(FunctionCallInfo fcinfo, int argument);
 
 #endif							/* COMMREC_ARGUMENTS_H */

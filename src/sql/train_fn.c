@@ -15,6 +15,7 @@
 
 #include "common/compat.h"
 #include "core/algorithm.h"
+#include "sql/arguments.h"
 #include "store/deploy.h"
 #include "store/publish.h"
 #include "train/train.h"
@@ -42,20 +43,6 @@ static bool
 BoolArgument(FunctionCallInfo fcinfo, int number, bool preset)
 {
 	return PG_ARGISNULL(number) ? preset : PG_GETARG_BOOL(number);
-}
-
-/* An argument of the enumeration commrec.deployment. */
-static TrainDeploy
-DeployArgument(FunctionCallInfo fcinfo, int number)
-{
-	char	   *label;
-
-	if (PG_ARGISNULL(number))
-		return DEPLOY_ALWAYS;
-	label = DatumGetCString(DirectFunctionCall1(enum_out, PG_GETARG_DATUM(number)));
-	if (strcmp(label, "if_better") == 0)
-		return DEPLOY_IF_BETTER;
-	return strcmp(label, "never") == 0 ? DEPLOY_NEVER : DEPLOY_ALWAYS;
 }
 
 /* Return one row of "version" as the function's only row. */
@@ -99,7 +86,7 @@ commrec_train(PG_FUNCTION_ARGS)
 	CommrecInitSRF(fcinfo);
 	options.hyperparameters = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
 	options.workers = PG_ARGISNULL(2) ? -1 : PG_GETARG_INT32(2);
-	options.deploy = DeployArgument(fcinfo, 3);
+	options.deploy = ArgumentDeployment(fcinfo, 3);
 	options.verbose = BoolArgument(fcinfo, 4, false);
 	options.strict = BoolArgument(fcinfo, 5, false);
 	options.allow_row_security = BoolArgument(fcinfo, 6, false);

@@ -14,30 +14,91 @@
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 #include "common/guc.h"
 #include "store/deploy.h"
+#include "store/lookup.h"
 #include "store/publish.h"
 
 static bool
-LockTraining(Oid schema, bool dont_wait)
+LockTraining(Oid schema, bool of_session, bool dont_wait)
 {
 	LOCKTAG		tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, TRAIN_LOCK_CLASS, schema, TRAIN_LOCK_SUBID);
-	return LockAcquire(&tag, ExclusiveLock, false, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
+	return LockAcquire(&tag, ExclusiveLock, of_session, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 bool
 TrainLockAcquire(Oid schema)
 {
-	return LockTraining(schema, true);
+	return LockTraining(schema, false, true);
+}
+
+bool
+TrainLockAcquireSession(Oid schema)
+{
+	return LockTraining(schema, true, true);
+}
+
+void
+TrainLockReleaseSession(Oid schema)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, TRAIN_LOCK_CLASS, schema, TRAIN_LOCK_SUBID);
+	(void) LockRelease(&tag, ExclusiveLock, true);
+}
+
+/* The newest version by the active snapshot, 0 for none. */
+static int32
+NewestVersion(Oid schema)
+{
+	static const LookupLayout layout = {MODEL_VERSION, 1, 1, {{"version", INT4OID}}};
+	int32		newest = 0;
+	bool		is_null;
+	Lookup		lookup;
+
+	LookupOpen(&lookup, schema, &layout);
+	LookupStart(&lookup, 0, NULL);
+	while (LookupNext(&lookup))
+		newest = DatumGetInt32(LookupValue(&lookup, 0, &is_null));
+	LookupClose(&lookup);
+	return newest;
+}
+
+void
+VersionRequireNewest(Oid schema)
+{
+	int32		newest;
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	PushActiveSnapshot(GetLatestSnapshot());
+	newest = NewestVersion(schema);
+	PopActiveSnapshot();
+	if (newest != NewestVersion(schema))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to a concurrent training of model \"%s\"",
+						ModelSchemaName(schema)),
+				 errhint("The transaction might succeed if retried.")));
+}
+
+void
+TrainReportRunning(Oid schema)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("model \"%s\" is being trained", ModelSchemaName(schema)),
+			 errhint("Wait until the other training has ended; commrec.progress shows it.")));
 }
 
 void
 TrainLockWait(Oid schema)
 {
-	(void) LockTraining(schema, false);
+	(void) LockTraining(schema, false, false);
 }
 
 char *
@@ -105,14 +166,13 @@ VersionDeploy(Oid schema, int32 version)
 
 /*
  * Versions that have data and may go, as an array: all but the deployed one
- * and the newest ones that leave room for another within commrec.keep_versions.
- * NULL if there are none.
+ * and the newest ones, so many of them.  NULL if there are none.
  */
 static Datum
-VersionsToPrune(Oid schema, bool *is_null)
+VersionsToPrune(Oid schema, int kept, bool *is_null)
 {
 	Oid			type = INT4OID;
-	Datum		keep = Int32GetDatum(commrec_keep_versions - 1);
+	Datum		keep = Int32GetDatum(kept);
 
 	ModelExecute(psprintf("SELECT pg_catalog.array_agg(old.version) FROM "
 						  "(SELECT v.version, v.deployed FROM %s AS v WHERE EXISTS "
@@ -126,7 +186,7 @@ VersionsToPrune(Oid schema, bool *is_null)
 }
 
 void
-VersionMakeRoom(Oid schema, bool deploy)
+VersionPrune(Oid schema, int kept)
 {
 	static const char *const tables[] = {MODEL_USER_EMBEDDING, MODEL_ITEM_EMBEDDING,
 	MODEL_ITEM_BLOCK, MODEL_ITEM_NEIGHBOR, MODEL_FOLD_IN, MODEL_TRENDING, MODEL_ITEM_FILTER_PIECE};
@@ -135,12 +195,20 @@ VersionMakeRoom(Oid schema, bool deploy)
 	Datum		versions;
 
 	SPI_connect();
-	if (deploy)
-		VersionUndeploy(schema);
-	versions = VersionsToPrune(schema, &is_null);
+	versions = VersionsToPrune(schema, kept, &is_null);
 	for (int i = 0; i < (int) lengthof(tables) && !is_null; i++)
 		ModelExecute(psprintf("DELETE FROM %s WHERE version OPERATOR(pg_catalog.=) ANY ($1)",
 							  ModelTableSql(schema, tables[i])),
 					 1, &type, &versions, NULL, SPI_OK_DELETE);
 	SPI_finish();
+}
+
+void
+VersionMakeRoom(Oid schema, bool deploy)
+{
+	SPI_connect();
+	if (deploy)
+		VersionUndeploy(schema);
+	SPI_finish();
+	VersionPrune(schema, commrec_keep_versions - 1);
 }

@@ -2,8 +2,8 @@
  * deploy.h
  *		What publishing and deploying share: statements on the model's tables.
  *
- * All of these expect a connected SPI, except VersionMakeRoom, which connects
- * by itself.
+ * All of these expect a connected SPI, except VersionMakeRoom and VersionPrune,
+ * which connect by themselves.
  */
 #ifndef COMMREC_DEPLOY_H
 #define COMMREC_DEPLOY_H
@@ -27,5 +27,8 @@ extern void VersionUndeploy(Oid schema);
  * rows of "version" and "epoch": they are the model's history.
  */
 extern void VersionMakeRoom(Oid schema, bool deploy);
+
+/* Remove the data of versions beyond the newest ones, so many of them; the deployed one stays. */
+extern void VersionPrune(Oid schema, int kept);
 
 #endif							/* COMMREC_DEPLOY_H */

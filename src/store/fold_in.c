@@ -19,12 +19,13 @@
 
 #define ALIGNMENT	64			/* of the solver's workspace */
 
-enum { FOLD_VERSION, FOLD_AGE_ORIGIN, FOLD_GRAM };
+enum { FOLD_VERSION, FOLD_AGE_ORIGIN, FOLD_GRAM, FOLD_UNTIL, FOLD_EVENTS, FOLD_ITEMS };
 enum { USER_VERSION, USER_ID, USER_PREFERENCES };
 
 static const LookupLayout fold_layout = {
-	MODEL_FOLD_IN, 1, 3,
-	{{"version", INT4OID}, {"age_origin", TIMESTAMPTZOID}, {"gram", BYTEAOID}}
+	MODEL_FOLD_IN, 1, 6,
+	{{"version", INT4OID}, {"age_origin", TIMESTAMPTZOID}, {"gram", BYTEAOID},
+	{"folded_until", TIMESTAMPTZOID}, {"folded_events", INT8OID}, {"trained_items", INT4OID}}
 };
 
 static const LookupLayout user_layout = {
@@ -33,21 +34,31 @@ static const LookupLayout user_layout = {
 };
 
 static void
+BeginRidge(FoldIn *fold)
+{
+	CrStatus	status = cr_fold_in_begin(&fold->solver, fold->deployed->factors, fold->gram,
+										  fold->gram_bytes, fold->workspace);
+
+	CheckStoredBytes(status, ModelSchemaName(fold->schema),
+					 status == CR_OK ? NULL : psprintf("Gram matrix of version %d",
+													   fold->deployed->version));
+}
+
+static void
 BeginSolver(FoldIn *fold, Lookup *lookup)
 {
 	int32		factors = fold->deployed->factors;
 	char	   *memory = palloc(cr_fold_in_workspace_size(factors) + ALIGNMENT);
-	Size		length = 0;
-	const uint8 *gram = LookupBytes(lookup, FOLD_GRAM, &length);
-	CrStatus	status = CR_CORRUPT;
+	const uint8 *gram = LookupBytes(lookup, FOLD_GRAM, &fold->gram_bytes);
 
 	BlasPrepare();
-	if (gram != NULL)
-		status = cr_fold_in_begin(&fold->solver, factors, gram, length,
-								  (void *) TYPEALIGN(ALIGNMENT, memory));
-	CheckStoredBytes(status, ModelSchemaName(fold->schema),
-					 status == CR_OK ? NULL : psprintf("Gram matrix of version %d",
-													   fold->deployed->version));
+	fold->workspace = (void *) TYPEALIGN(ALIGNMENT, memory);
+	if (gram == NULL)
+		CheckStoredBytes(CR_CORRUPT, ModelSchemaName(fold->schema),
+						 psprintf("Gram matrix of version %d", fold->deployed->version));
+	fold->gram = palloc(fold->gram_bytes);
+	memcpy(fold->gram, gram, fold->gram_bytes);
+	BeginRidge(fold);
 }
 
 void
@@ -70,11 +81,29 @@ FoldInBegin(FoldIn *fold, Oid schema, const DeployedVersion *deployed)
 								  MODEL_FOLD_IN));
 	fold->age_origin = DatumGetTimestampTz(LookupValue(&lookup, FOLD_AGE_ORIGIN, &is_null));
 	fold->has_age_origin = !is_null;
+	fold->folded_until = DatumGetTimestampTz(LookupValue(&lookup, FOLD_UNTIL, &is_null));
+	if (is_null)
+		fold->folded_until = DT_NOBEGIN;
+	fold->folded_events = DatumGetInt64(LookupValue(&lookup, FOLD_EVENTS, &is_null));
+	if (is_null)
+		fold->folded_events = 0;
+	fold->trained_items = DatumGetInt32(LookupValue(&lookup, FOLD_ITEMS, &is_null));
+	if (is_null)
+		fold->trained_items = deployed->items;
 	if (fold->kind == CR_FOLD_RIDGE)
 		BeginSolver(fold, &lookup);
 	else if (fold->kind == CR_FOLD_SUM)
 		fold->sum = palloc0(sizeof(double) * Max(deployed->factors, 1));
 	LookupClose(&lookup);
+}
+
+void
+FoldInAgain(FoldIn *fold)
+{
+	if (fold->kind == CR_FOLD_RIDGE)
+		BeginRidge(fold);
+	else if (fold->kind == CR_FOLD_SUM)
+		memset(fold->sum, 0, sizeof(double) * Max(fold->deployed->factors, 1));
 }
 
 /* Items that min_item_users left out, and those that nobody likes, have no factors. */
@@ -120,7 +149,7 @@ FoldInFinish(FoldIn *fold)
 	CheckComputation(cr_fold_in_finish(&fold->solver,
 									   cr_ials_row_regularization(&params,
 																  fold->solver.weight_sum,
-																  fold->deployed->items)),
+																  fold->trained_items)),
 					 "folding a user in");
 }
 

@@ -19,11 +19,17 @@ typedef struct FoldIn
 	const DeployedVersion *deployed;
 	CrHyperparameters used; /* by the training of the version */
 	bool		has_age_origin;
-	TimestampTz age_origin;		/* ages of stored preferences count from here; later events are fresh */
+	TimestampTz age_origin;		/* ages of stored preferences count from here */
+	TimestampTz folded_until;	/* later events are fresh; DT_NOBEGIN if no event had a time */
+	int64		folded_events;	/* since the training, by commrec.refresh() */
+	int32		trained_items;	/* those of the Gram matrix; more may have been folded in */
 	TimestampTz events_until;	/* the newest event of the training, DT_NOBEGIN if none had a time */
 	CrFold		kind;			/* CR_FOLD_NONE also if nothing was learned */
 	CrFoldIn	solver;			/* of CR_FOLD_RIDGE: begun */
 	double	   *sum;			/* of CR_FOLD_SUM: so far */
+	uint8	   *gram;			/* its bytes, to begin again */
+	Size		gram_bytes;
+	void	   *workspace;
 } FoldIn;
 
 /*
@@ -31,6 +37,9 @@ typedef struct FoldIn
  * XX001 for damaged bytes.  Allocated in the current context.
  */
 extern void FoldInBegin(FoldIn *fold, Oid schema, const DeployedVersion *deployed);
+
+/* Begin with another user, after the first. */
+extern void FoldInAgain(FoldIn *fold);
 
 /* Where FoldInAdd leaves the item; an item that was left out of the training does not count. */
 extern bool FoldInAdd(FoldIn *fold, const float *embedding, double preference, float *confidence);

@@ -171,11 +171,11 @@ BuildQuery(const FreshSource *source)
 	return query.data;
 }
 
-/* The age origin in the type of the time column.  Times without zone are UTC, as in training. */
+/* Where fresh events begin, in the type of the time column.  Times without zone are UTC, as in training. */
 static Datum
 OriginParameter(const FreshSource *source)
 {
-	TimestampTz origin = source->fold->has_age_origin ? source->fold->age_origin : DT_NOBEGIN;
+	TimestampTz origin = source->fold->folded_until;
 	TimestampTz day;
 
 	if (source->time_type != DATEOID)

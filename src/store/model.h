@@ -34,6 +34,8 @@
 #define MODEL_SPREAD_FACTOR		"spread_factor"
 #define MODEL_USER_ACTIVITY		"user_activity"
 #define MODEL_ITEM_ACTIVITY		"item_activity"
+#define MODEL_KNOWLEDGE			"knowledge"
+#define MODEL_JOB				"job"
 #define MODEL_FORGOTTEN			"forgotten"
 #define MODEL_FORGET_KEY		"forget_key"
 

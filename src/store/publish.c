@@ -384,9 +384,8 @@ WriteVersion(Oid schema, int32 number, const PublishVersion *version,
 						ModelSchemaName(schema))));
 }
 
-/* Evaluate the model's filters anew, for its new items too. */
-static void
-PublishFilters(Oid schema, int32 number)
+void
+VersionPublishFilters(Oid schema, int32 number)
 {
 	Oid			types[2] = {NAMEOID, INT4OID};
 	Datum		values[2];
@@ -424,6 +423,6 @@ VersionRecord(const ModelConfig *config, int32 number, const PublishVersion *ver
 	if (version->epochs > 0)
 		WriteEpochs(config->schema, number, version);
 	WriteVersion(config->schema, number, version, factors);
-	PublishFilters(config->schema, number);
+	VersionPublishFilters(config->schema, number);
 	SPI_finish();
 }

@@ -11,6 +11,7 @@
 #include "portability/instr_time.h"
 #include "utils/timestamp.h"
 
+#include "common/compat.h"
 #include "core/algorithm.h"
 #include "core/csr.h"
 #include "store/model.h"
@@ -93,6 +94,9 @@ extern int32 VersionPublish(const ModelConfig *config, const PublishFactors *fac
 extern void VersionRecord(const ModelConfig *config, int32 number, const PublishVersion *version,
 						  const PublishFactors *factors);
 
+/* Evaluate the model's filters anew, for new items of this version too; SPI is connected. */
+extern void VersionPublishFilters(Oid schema, int32 number);
+
 /* Make "version" the deployed one; 42704 if unknown, 55000 if its data are gone. */
 extern void VersionDeploy(Oid schema, int32 version);
 
@@ -105,6 +109,20 @@ extern void VersionDeploy(Oid schema, int32 version);
 #define TRAIN_LOCK_CLASS	0x636f6d6d	/* "comm" */
 #define TRAIN_LOCK_SUBID	3
 extern bool TrainLockAcquire(Oid schema);
+
+/*
+ * 40001 if a version has been published since the transaction's snapshot was
+ * taken, which only REPEATABLE READ and above can have: what it has written
+ * could neither be seen nor replaced.  The caller holds the lock.
+ */
+extern void VersionRequireNewest(Oid schema);
+
+/* 55006: somebody else has it. */
+extern void TrainReportRunning(Oid schema) pg_attribute_noreturn();
+
+/* The same lock for the session, for what commits in between; to be released even after an error. */
+extern bool TrainLockAcquireSession(Oid schema);
+extern void TrainLockReleaseSession(Oid schema);
 
 /* The same, waiting for whoever holds it: for drop_model and deploy. */
 extern void TrainLockWait(Oid schema);

@@ -50,9 +50,9 @@ EncodeGram(const PublishFactors *factors)
 void
 PublishFoldIn(Oid schema, int32 version, const PublishFactors *factors)
 {
-	Oid			types[] = {INT4OID, TIMESTAMPTZOID, BYTEAOID};
-	char		nulls[] = "   ";
-	Datum		values[3] = {0};
+	Oid			types[] = {INT4OID, TIMESTAMPTZOID, BYTEAOID, INT4OID};
+	char		nulls[] = "    ";
+	Datum		values[4] = {0};
 
 	values[0] = Int32GetDatum(version);
 	values[1] = TimestampTzGetDatum(factors->age_origin);
@@ -62,7 +62,9 @@ PublishFoldIn(Oid schema, int32 version, const PublishFactors *factors)
 		values[2] = EncodeGram(factors);
 	else
 		nulls[2] = 'n';
-	ModelExecute(psprintf("INSERT INTO %s (version, age_origin, gram) VALUES ($1, $2, $3)",
+	values[3] = Int32GetDatum(factors->items);
+	ModelExecute(psprintf("INSERT INTO %s (version, age_origin, gram, folded_until, trained_items) "
+						  "VALUES ($1, $2, $3, $2, $4)",
 						  ModelTableSql(schema, MODEL_FOLD_IN)),
 				 lengthof(types), types, values, nulls, SPI_OK_INSERT);
 }

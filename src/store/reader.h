@@ -134,6 +134,9 @@ extern void ItemReaderGet(ItemReader *reader, StoredItem *item);
 /* Its place in descending popularity. */
 extern int32 ItemReaderPopularNo(ItemReader *reader);
 
+/* How many users it had when the version was trained. */
+extern int32 ItemReaderUsers(ItemReader *reader);
+
 /* Its embedding, into deployed->dims floats. */
 extern void ItemReaderEmbedding(ItemReader *reader, float *embedding);
 

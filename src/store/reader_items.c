@@ -19,23 +19,23 @@
 
 /* Columns of a layout are addressed by these, in the same order. */
 enum { ITEM_VERSION, ITEM_KEY, ITEM_NO, ITEM_ID, ITEM_EMBEDDING, ITEM_POPULARITY,
-	ITEM_POPULAR_NO };
+	ITEM_POPULAR_NO, ITEM_USERS };
 enum { BLOCK_VERSION, BLOCK_NO, BLOCK_CODES };
 
 /* By ItemKey. */
 static const LookupLayout item_layouts[] = {
-	{MODEL_ITEM_EMBEDDING, 2, 7,
+	{MODEL_ITEM_EMBEDDING, 2, 8,
 		{{"version", INT4OID}, {"item_no", INT4OID}, {"item_no", INT4OID},
 		{"item_id", InvalidOid}, {"embedding", BYTEAOID}, {"popularity", FLOAT4OID},
-		{"popular_no", INT4OID}}},
-	{MODEL_ITEM_EMBEDDING, 2, 7,
+		{"popular_no", INT4OID}, {"users", INT4OID}}},
+	{MODEL_ITEM_EMBEDDING, 2, 8,
 		{{"version", INT4OID}, {"popular_no", INT4OID}, {"item_no", INT4OID},
 		{"item_id", InvalidOid}, {"embedding", BYTEAOID}, {"popularity", FLOAT4OID},
-		{"popular_no", INT4OID}}},
-	{MODEL_ITEM_EMBEDDING, 2, 7,
+		{"popular_no", INT4OID}, {"users", INT4OID}}},
+	{MODEL_ITEM_EMBEDDING, 2, 8,
 		{{"version", INT4OID}, {"item_id", InvalidOid}, {"item_no", INT4OID},
 		{"item_id", InvalidOid}, {"embedding", BYTEAOID}, {"popularity", FLOAT4OID},
-		{"popular_no", INT4OID}}},
+		{"popular_no", INT4OID}, {"users", INT4OID}}},
 };
 
 static const LookupLayout block_layout = {
@@ -140,6 +140,17 @@ ItemReaderPopularNo(ItemReader *reader)
 	if (is_null)
 		CheckItemBytes(CR_CORRUPT, reader, "place in popularity");
 	return DatumGetInt32(popular_no);
+}
+
+int32
+ItemReaderUsers(ItemReader *reader)
+{
+	bool		is_null;
+	Datum		users = LookupValue(&reader->lookup, ITEM_USERS, &is_null);
+
+	if (is_null)
+		CheckItemBytes(CR_CORRUPT, reader, "number of users");
+	return DatumGetInt32(users);
 }
 
 void

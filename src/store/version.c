@@ -40,6 +40,16 @@ JsonNumber(const JsonbValue *value)
 	return NAN;
 }
 
+/* One of the parameter's words, by its place. */
+static double
+JsonChoice(const CrParameter *parameter, const JsonbValue *value)
+{
+	int			choice = value->type != jbvString ? -1 :
+		cr_parameter_choice(parameter, value->val.string.val, (size_t) value->val.string.len);
+
+	return choice < 0 ? NAN : choice;
+}
+
 /* Those that the algorithm does not have are set, too: to what does nothing. */
 static void
 ReadParameters(const CrAlgorithm *algorithm, Jsonb *stored, CrHyperparameters *parameters)
@@ -53,7 +63,9 @@ ReadParameters(const CrAlgorithm *algorithm, Jsonb *stored, CrHyperparameters *p
 														 strlen(parameter->name), &found);
 
 		*(double *) ((char *) parameters + parameter->offset) =
-			value == NULL ? NAN : JsonNumber(value);
+			value == NULL ? NAN :
+			parameter->type == CR_PARAMETER_CHOICE ? JsonChoice(parameter, value) :
+			JsonNumber(value);
 	}
 }
 

@@ -410,6 +410,38 @@ ActionTableSort(ActionTable *table)
 	return rank;
 }
 
+/* The bits of a number, one pattern for every NaN and one for both zeros. */
+static uint64
+NumberBits(double number)
+{
+	uint64		bits = UINT64_MAX;
+
+	number += 0.0;
+	if (!isnan(number))
+		memcpy(&bits, &number, sizeof(bits));
+	return bits;
+}
+
+int64
+ActionTableDigest(const ActionTable *table)
+{
+	uint64		digest = 0;
+
+	for (int i = 0; i < table->used.count; i++)
+	{
+		const ActionWeights *weights = &table->used.action[i].weights;
+		uint64		numbers[] = {digest, NumberBits(weights->preference),
+			NumberBits(weights->spread), NumberBits(weights->satisfaction),
+		NumberBits(weights->value_low), NumberBits(weights->value_high)};
+
+		digest = hash_bytes_extended((const unsigned char *) weights->name,
+									 (int) strlen(weights->name),
+									 hash_bytes_extended((const unsigned char *) numbers,
+														 sizeof(numbers), 0));
+	}
+	return (int64) digest;
+}
+
 static void
 InsertAction(const ActionWeights *weights, const char *sql)
 {

@@ -43,6 +43,9 @@ extern const ActionWeights *ActionTableGet(const ActionTable *table, int16 numbe
  */
 extern const int16 *ActionTableSort(ActionTable *table);
 
+/* A number that changes when any weight does, or an action comes or goes; for a sorted table. */
+extern int64 ActionTableDigest(const ActionTable *table);
+
 /*
  * Insert the new ones into S.action; a NOTICE names them, those that the
  * dictionary did not know, and those whose value would count if they had a

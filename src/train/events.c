@@ -155,17 +155,26 @@ MakeScales(EventLog *log)
 EventLog *
 EventsRead(const ModelConfig *config, const EventsOptions *options, MemoryBudget *budget)
 {
+	return EventsReadRange(config, options, NULL, budget);
+}
+
+EventLog *
+EventsReadRange(const ModelConfig *config, const EventsOptions *options, const EventsRange *range,
+				MemoryBudget *budget)
+{
 	EventSource source = {0};
 	EventStore *store;
 	EventLog   *log;
 	MemoryContext old_context;
 
-	EventSourceCheck(config, &source);
+	EventSourceCheck(config, range, &source);
 	log = MakeLog(config, &source, budget);
 	old_context = MemoryContextSwitchTo(log->context);
 	store = EventStoreCreate(budget, &source);
 	MemoryContextSwitchTo(old_context);
 	EventSourceRead(log, &source, options, store);
+	if (range != NULL && store->events == 0)
+		return NULL;
 	CheckAnyEvent(log, &source, store);
 	CostsBegin(options->costs, PHASE_MAP);
 	EventsSort(log, store);

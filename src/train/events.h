@@ -79,6 +79,13 @@ typedef struct EventLog
 	MemoryContext context;		/* owns all of it */
 } EventLog;
 
+/* Only events with a time from here to there, both ends included. */
+typedef struct EventsRange
+{
+	TimestampTz from;
+	TimestampTz to;
+} EventsRange;
+
 /*
  * Check relation and columns (42P01, 42703 with the columns there are, 42804,
  * 42809, 42501, 55000 for row security), read, number, sort, deduplicate, and
@@ -87,6 +94,17 @@ typedef struct EventLog
  */
 extern EventLog *EventsRead(const ModelConfig *config, const EventsOptions *options,
 							MemoryBudget *budget);
+
+/* The same for a range of times, for a model with a time column; NULL if there is nothing in it. */
+extern EventLog *EventsReadRange(const ModelConfig *config, const EventsOptions *options,
+								 const EventsRange *range, MemoryBudget *budget);
+
+/*
+ * How many rows of the relation lie in the range, or there are (NULL); usable
+ * or not.  Errors as above.
+ */
+extern int64 EventsCountRows(const ModelConfig *config, const EventsRange *range,
+							 bool allow_row_security);
 
 static inline const EventScale *
 EventScaleOf(const EventLog *log, int64 event)

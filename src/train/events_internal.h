@@ -28,6 +28,9 @@ typedef struct EventSource
 	int			time_at;
 	int			value_at;
 	bool		time_is_date;
+	const EventsRange *range;	/* NULL: all */
+	Oid			range_type;		/* of the time column */
+	Datum		range_values[2];	/* parameters of the query: from and to */
 } EventSource;
 
 /* Columns of the events, each of which can be had and given back by itself. */
@@ -126,7 +129,8 @@ extern void EventCursorAdvance(EventCursor *cursor, int64 rows);
 extern void *EventCursorColumn(const EventCursor *cursor, EventColumn column);
 
 /* events_source.c: check the relation and its columns; AccessShareLock stays. */
-extern void EventSourceCheck(const ModelConfig *config, EventSource *source);
+extern void EventSourceCheck(const ModelConfig *config, const EventsRange *range,
+							 EventSource *source);
 
 /* events_read.c: run the query and fill the store; needs no SPI connection. */
 extern void EventSourceRead(EventLog *log, const EventSource *source,

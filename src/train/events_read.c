@@ -309,31 +309,58 @@ IsRowSecurityActive(SPIPlanPtr plan)
 	return HasPolicies((Node *) linitial(source->query_list), NULL);
 }
 
-static void
-CheckRowSecurity(EventLog *log, const EventSource *source, const EventsOptions *options,
-				 SPIPlanPtr plan)
+/* Is row security active?  55000 if it must not be. */
+static bool
+CheckRowSecurity(const EventSource *source, bool is_allowed, SPIPlanPtr plan)
 {
 	if (!IsRowSecurityActive(plan))
-		return;
-	if (!options->allow_row_security)
+		return false;
+	if (!is_allowed)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("row security is active on %s", source->name),
 				 errdetail("The model would be trained on the rows that its trainer may see."),
 				 errhint("Train as a role that bypasses row security, or with allow_row_security => true.")));
-	log->row_security = true;
+	return true;
 }
 
 /* All rows in one go: the executor looks for interrupts at every one. */
 static void
 FetchAll(EventReceiver *receiver, SPIPlanPtr plan)
 {
-	Portal		portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
+	const EventSource *source = receiver->source;
+	Datum		values[] = {source->range_values[0], source->range_values[1]};
+	Portal		portal = SPI_cursor_open(NULL, plan, source->range == NULL ? NULL : values, NULL,
+										 true);
 
 	if (portal == NULL)
 		elog(ERROR, "SPI_cursor_open failed: %s", SPI_result_code_string(SPI_result));
 	PortalRunFetch(portal, FETCH_FORWARD, FETCH_ALL, (DestReceiver *) receiver);
 	SPI_cursor_close(portal);
+}
+
+int64
+EventsCountRows(const ModelConfig *config, const EventsRange *range, bool allow_row_security)
+{
+	EventSource source = {0};
+	SPIPlanPtr	plan;
+	Oid			types[2];
+	bool		is_null;
+	int64		rows;
+
+	EventSourceCheck(config, range, &source);
+	types[0] = types[1] = source.range_type;
+	SPI_connect();
+	plan = SPI_prepare(psprintf("SELECT pg_catalog.count(*) FROM (%s) AS e", source.query),
+					   range == NULL ? 0 : lengthof(types), types);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	(void) CheckRowSecurity(&source, allow_row_security, plan);
+	if (SPI_execute_plan(plan, source.range_values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "events could not be counted");
+	rows = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+	SPI_finish();
+	return rows;
 }
 
 void
@@ -343,6 +370,7 @@ EventSourceRead(EventLog *log, const EventSource *source, const EventsOptions *o
 	EventReceiver receiver;
 	ForgottenFilter forgotten;
 	SPIPlanPtr	plan;
+	Oid			types[2];
 
 	memset(&receiver, 0, sizeof(receiver));
 	receiver.pub.receiveSlot = ReceiveEvent;
@@ -357,10 +385,12 @@ EventSourceRead(EventLog *log, const EventSource *source, const EventsOptions *o
 
 	SPI_connect();
 	/* Not scrollable, so that no node of the plan keeps its rows for going back. */
-	plan = SPI_prepare_cursor(source->query, 0, NULL, CURSOR_OPT_NO_SCROLL);
+	types[0] = types[1] = source->range_type;
+	plan = SPI_prepare_cursor(source->query, source->range == NULL ? 0 : lengthof(types), types,
+							  CURSOR_OPT_NO_SCROLL);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
-	CheckRowSecurity(log, source, options, plan);
+	log->row_security = CheckRowSecurity(source, options->allow_row_security, plan);
 	OpenForgotten(&receiver, source->model, &forgotten);
 	FetchAll(&receiver, plan);
 	FlushBatch(&receiver);

@@ -13,8 +13,10 @@
 #include "lib/stringinfo.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "common/compat.h"
 #include "train/events_internal.h"
@@ -160,6 +162,41 @@ AddColumn(StringInfo query, const char *column, const char *cast)
 }
 
 /*
+ * A bound in the type of the time column; without time zone is UTC.  A date is
+ * its midnight: the first that is not before "from", the last not after "to".
+ */
+static Datum
+RangeBound(const EventSource *source, TimestampTz time, bool is_from)
+{
+	TimestampTz day = time / USECS_PER_DAY;
+
+	if (source->range_type != DATEOID)
+		return TimestampTzGetDatum(time);
+	if (is_from)
+		day += time % USECS_PER_DAY > 0;
+	else
+		day -= time % USECS_PER_DAY < 0;
+	return DateADTGetDatum((DateADT) day);
+}
+
+static void
+AddRange(StringInfo query, const ModelConfig *config, EventSource *source)
+{
+	const char *column;
+
+	if (source->range == NULL)
+		return;
+	column = quote_identifier(config->time_column);
+	source->range_type = getBaseType(get_atttype(source->relation,
+												 get_attnum(source->relation,
+															config->time_column)));
+	source->range_values[0] = RangeBound(source, source->range->from, true);
+	source->range_values[1] = RangeBound(source, source->range->to, false);
+	appendStringInfo(query, " WHERE %s OPERATOR(pg_catalog.>=) $1 AND %s OPERATOR(pg_catalog.<=) $2",
+					 column, column);
+}
+
+/*
  * The caller's search_path is in force while the query runs, for the sake of
  * functions in views; so every name in our own text is qualified, and there is
  * no operator in it.
@@ -183,11 +220,12 @@ BuildQuery(const ModelConfig *config, EventSource *source)
 	if (config->value_column != NULL)
 		AddColumn(&query, config->value_column, "::pg_catalog.float8");
 	appendStringInfo(&query, " FROM %s", source->name);
+	AddRange(&query, config, source);
 	source->query = query.data;
 }
 
 void
-EventSourceCheck(const ModelConfig *config, EventSource *source)
+EventSourceCheck(const ModelConfig *config, const EventsRange *range, EventSource *source)
 {
 	Relation	relation = OidIsValid(config->events) ?
 		try_relation_open(config->events, AccessShareLock) : NULL;
@@ -195,6 +233,7 @@ EventSourceCheck(const ModelConfig *config, EventSource *source)
 	if (relation == NULL)
 		ReportMissingRelation(config);
 	source->model = config->schema;
+	source->range = range;
 	source->relation = config->events;
 	source->name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
 											  RelationGetRelationName(relation));

@@ -212,27 +212,51 @@ Publish(const ItemActivity *activity, const ModelConfig *config)
 	BulkWriterEnd(writer);
 }
 
+/* Add everything up and write it. */
+static void
+SumAndPublish(ItemActivity *activity, const EventLog *log, const ModelConfig *config)
+{
+	memset(activity, 0, sizeof(*activity));
+	activity->log = log;
+	activity->bucket_width = config->bucket_width;
+	activity->newest = log->age_origin == EVENT_NO_TIME ? EVENT_NO_TIME :
+		BucketStart(log->age_origin, config->bucket_width);
+	FindSlots(activity);
+	PlaceSums(activity);
+	for (int32 user = 0; user < EventsUsers(log); user++)
+		AddUser(activity, log->start[user], log->start[user + 1]);
+	if (activity->slot != NULL)
+		Free(activity, activity->slot, log->count, sizeof(uint8));
+	Publish(activity, config);
+}
+
+static void
+FreeSums(ItemActivity *activity)
+{
+	int32		items = EventsItems(activity->log);
+
+	Free(activity, activity->sum, activity->start[items], sizeof(SlotSum));
+	Free(activity, activity->start, (int64) items + 1, sizeof(int64));
+	Free(activity, activity->used, items, sizeof(uint64));
+}
+
 float *
 ItemActivityPublish(const EventLog *log, const ModelConfig *config)
 {
-	ItemActivity activity = {0};
+	ItemActivity activity;
 	float	   *trend;
-	int32		items = EventsItems(log);
 
-	activity.log = log;
-	activity.bucket_width = config->bucket_width;
-	activity.newest = log->age_origin == EVENT_NO_TIME ? EVENT_NO_TIME :
-		BucketStart(log->age_origin, config->bucket_width);
-	FindSlots(&activity);
-	PlaceSums(&activity);
-	for (int32 user = 0; user < EventsUsers(log); user++)
-		AddUser(&activity, log->start[user], log->start[user + 1]);
-	if (activity.slot != NULL)
-		Free(&activity, activity.slot, log->count, sizeof(uint8));
-	Publish(&activity, config);
+	SumAndPublish(&activity, log, config);
 	trend = TrendChoose(&activity);
-	Free(&activity, activity.sum, activity.start[items], sizeof(SlotSum));
-	Free(&activity, activity.start, (int64) items + 1, sizeof(int64));
-	Free(&activity, activity.used, items, sizeof(uint64));
+	FreeSums(&activity);
 	return trend;
+}
+
+void
+ItemActivityAdd(const EventLog *log, const ModelConfig *config)
+{
+	ItemActivity activity;
+
+	SumAndPublish(&activity, log, config);
+	FreeSums(&activity);
 }

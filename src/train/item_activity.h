@@ -52,4 +52,7 @@ ItemActivitySum(const ItemActivity *activity, int32 item, int slot)
  */
 extern float *ItemActivityPublish(const EventLog *log, const ModelConfig *config);
 
+/* Write rows of these events only, to those that are there of earlier buckets. */
+extern void ItemActivityAdd(const EventLog *log, const ModelConfig *config);
+
 #endif							/* COMMREC_ITEM_ACTIVITY_H */

@@ -22,6 +22,7 @@
 #include "core/shrinkage.h"
 #include "store/bulk.h"
 #include "store/deploy.h"
+#include "store/knowledge_state.h"
 #include "train/item_activity.h"
 #include "train/knowledge_internal.h"
 
@@ -52,9 +53,8 @@ KnowledgeRequireFinite(double number)
 				 errhint("Lower the column spread in the model's table \"%s\".", MODEL_ACTION)));
 }
 
-/* What is asked of every event's action, in arrays of their own. */
-static void
-ReadWeights(Knowledge *knowledge)
+void
+KnowledgeReadWeights(Knowledge *knowledge)
 {
 	const ActionTable *actions = knowledge->log->actions;
 	int			count = ActionTableCount(actions);
@@ -91,19 +91,25 @@ SumItems(Knowledge *knowledge, WeightSums *sums)
 
 /* R_j, A_j, and from them w_j. */
 static void
-ComputeItems(Knowledge *knowledge)
+ComputeItems(Knowledge *knowledge, WeightSums *sums)
 {
 	ItemSpread *items = &knowledge->items;
-	WeightSums	sums = {0.0, 0.0};
-	CrShrinkage shrinkage;
 
 	items->count = EventsItems(knowledge->log);
 	items->reach = KnowledgeAlloc(knowledge, items->count, sizeof(double));
 	items->spread = KnowledgeAlloc(knowledge, items->count, sizeof(double));
 	items->coefficient = KnowledgeAlloc(knowledge, items->count, sizeof(double));
-	SumItems(knowledge, &sums);
-	shrinkage = cr_shrinkage_fit(items->spread, items->reach, items->count, sums.sum,
-								 sums.square_sum);
+	SumItems(knowledge, sums);
+	KnowledgeComputeCoefficients(items, sums);
+}
+
+void
+KnowledgeComputeCoefficients(ItemSpread *items, const WeightSums *sums)
+{
+	CrShrinkage shrinkage;
+
+	shrinkage = cr_shrinkage_fit(items->spread, items->reach, items->count, sums->sum,
+								 sums->square_sum);
 	for (int32 item = 0; item < items->count; item++)
 	{
 		EVENTS_POLL(item);
@@ -134,8 +140,8 @@ PublishItems(const Knowledge *knowledge)
 	BulkWriterEnd(writer);
 }
 
-static void
-PublishBuckets(const Knowledge *knowledge)
+void
+KnowledgePublishBuckets(const Knowledge *knowledge)
 {
 	const BucketSpread *buckets = &knowledge->buckets;
 	int64		width = knowledge->config->bucket_width;
@@ -194,23 +200,42 @@ FreeKnowledge(Knowledge *knowledge)
 	pfree(knowledge);
 }
 
+/* What later events are added to. */
+static void
+WriteState(const Knowledge *knowledge, const WeightSums *sums, const WeightSums *timed_sums)
+{
+	const EventLog *log = knowledge->log;
+	KnowledgeState state;
+
+	state.has_until = log->age_origin != EVENT_NO_TIME;
+	state.until = log->age_origin;
+	state.bucket_width = knowledge->config->bucket_width;
+	state.square_sum = sums->square_sum;
+	state.timed_square_sum = timed_sums->square_sum;
+	state.actions = ActionTableDigest(log->actions);
+	KnowledgeStateWrite(knowledge->config->schema, &state);
+}
+
 float *
 KnowledgePublish(const EventLog *log, const ModelConfig *config)
 {
 	Knowledge  *knowledge = palloc0(sizeof(Knowledge));
+	WeightSums	sums = {0.0, 0.0};
+	WeightSums	timed_sums = {0.0, 0.0};
 
 	knowledge->log = log;
 	knowledge->config = config;
 	EmptyTables(config);
-	ReadWeights(knowledge);
-	ComputeItems(knowledge);
+	KnowledgeReadWeights(knowledge);
+	ComputeItems(knowledge, &sums);
 	PublishItems(knowledge);
 	if (log->time != NULL)
 	{
-		KnowledgeComputeBuckets(knowledge);
-		PublishBuckets(knowledge);
+		KnowledgeComputeBuckets(knowledge, &timed_sums);
+		KnowledgePublishBuckets(knowledge);
 		KnowledgePublishActivity(knowledge);
 	}
+	WriteState(knowledge, &sums, &timed_sums);
 	FreeKnowledge(knowledge);
 	return ItemActivityPublish(log, config);
 }

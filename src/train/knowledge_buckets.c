@@ -129,8 +129,8 @@ SortBuckets(Knowledge *knowledge, IdMap *map)
  * f(t), or 1 throughout if no event with a time carries any spread.  Exposure
  * is what the bucket's events would have spread at the long-run mean.
  */
-static void
-ComputeFactors(Knowledge *knowledge, const WeightSums *sums)
+void
+KnowledgeComputeFactors(Knowledge *knowledge, const WeightSums *sums)
 {
 	BucketSpread *buckets = &knowledge->buckets;
 	double	   *exposure = KnowledgeAlloc(knowledge, buckets->count, sizeof(double));
@@ -159,15 +159,20 @@ ComputeFactors(Knowledge *knowledge, const WeightSums *sums)
 }
 
 void
-KnowledgeComputeBuckets(Knowledge *knowledge)
+KnowledgeFindBuckets(Knowledge *knowledge, WeightSums *sums)
 {
 	IdMap	   *map = IdMapCreate(ID_INT8, knowledge->log->budget, "buckets");
-	WeightSums	sums = {0.0, 0.0};
 
-	CountBuckets(knowledge, map, &sums);
+	CountBuckets(knowledge, map, sums);
 	SortBuckets(knowledge, map);
 	IdMapFree(map);
-	ComputeFactors(knowledge, &sums);
+}
+
+void
+KnowledgeComputeBuckets(Knowledge *knowledge, WeightSums *sums)
+{
+	KnowledgeFindBuckets(knowledge, sums);
+	KnowledgeComputeFactors(knowledge, sums);
 }
 
 static int32

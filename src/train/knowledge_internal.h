@@ -59,8 +59,22 @@ extern void *KnowledgeAlloc(const Knowledge *knowledge, int64 count, Size width)
 extern void KnowledgeFree(const Knowledge *knowledge, void *numbers, int64 count, Size width);
 extern void KnowledgeRequireFinite(double number);
 
-/* knowledge_buckets.c: find all buckets, sum up their events, and compute f(t). */
-extern void KnowledgeComputeBuckets(Knowledge *knowledge);
+/* What is asked of every event's action, in arrays of their own. */
+extern void KnowledgeReadWeights(Knowledge *knowledge);
+
+/* w_j from R_j and A_j; the sums are over single events. */
+extern void KnowledgeComputeCoefficients(ItemSpread *items, const WeightSums *sums);
+
+/* Write spread_factor, which has no row of these buckets. */
+extern void KnowledgePublishBuckets(const Knowledge *knowledge);
+
+/*
+ * knowledge_buckets.c: find all buckets of the log, sum up their events, and
+ * compute f(t); or one after the other.  The sums are over single events.
+ */
+extern void KnowledgeComputeBuckets(Knowledge *knowledge, WeightSums *sums);
+extern void KnowledgeFindBuckets(Knowledge *knowledge, WeightSums *sums);
+extern void KnowledgeComputeFactors(Knowledge *knowledge, const WeightSums *sums);
 
 /* The number, in ascending order, of the bucket that holds this time: one of those found. */
 extern int32 KnowledgeBucket(Knowledge *knowledge, TimestampTz time);

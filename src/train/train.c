@@ -70,10 +70,8 @@ CheckMayTrain(Oid schema)
 	PreventCommandDuringRecovery("commrec.train()");
 	ModelRequireOwner(schema);
 	if (!TrainLockAcquire(schema))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("model \"%s\" is being trained", ModelSchemaName(schema)),
-				 errhint("Wait until the other training has ended; commrec.progress shows it.")));
+		TrainReportRunning(schema);
+	VersionRequireNewest(schema);
 }
 
 /* Presets, over them the model's hyperparameters, over them the call's. */

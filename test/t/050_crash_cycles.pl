@@ -154,7 +154,7 @@ sub refresh
 
 	return {
 		model => $name,
-		sql   => qq{CALL commrec.refresh('$name'); SELECT max(version) AS told FROM $name.version},
+		sql   => qq{CALL commrec.refresh('$name', mode => 'retrain'); SELECT max(version) AS told FROM $name.version},
 		then  => sub { with_version($_[0], $model{$name}{stored}{'{}'}, 1) }
 	};
 }

@@ -67,7 +67,7 @@ my @functions = (
 
 	# Types, names, checks of arguments.
 	[ qr/^(stored_id_type|bucket_start|default_action|base_type|relation_name|deployment)\(/ => 'value' ],
-	[ qr/^(check_objective|check_effect|training_locks|list_models)\(/ => 'value' ],
+	[ qr/^(check_objective|check_effect|training_locks|list_models|list_jobs)\(/ => 'value' ],
 	[ qr/^check_hyperparameters\(/ => 'value', with => { algorithm => "'ials'" } ],
 	[ qr/^require_effect_column\(/ => 'value', with => { column_sql => "'s.at'" } ],
 	[ qr/^is_as_made\(/            => 'value' ],
