@@ -217,6 +217,13 @@ sql_fails($node, 'CREATE SCHEMA commrec AUTHORIZATION heir; CREATE EXTENSION com
 is($node->safe_psql('fresh', 'ALTER SCHEMA commrec OWNER TO CURRENT_USER; CREATE EXTENSION commrec; SELECT count(*) FROM commrec.models'),
 	'0', 'one that is a superuser\'s is taken');
 
+# Its schema bears its name: renamed, everything says which schema is missing, and nothing is lost.
+$node->safe_psql('postgres', 'ALTER SCHEMA commrec RENAME TO reccom');
+sql_fails($node, $_, '3F000', 'schema "commrec" does not exist', "the extension's schema renamed: $_")
+  for 'SELECT * FROM lessons.recommend(7, 5)', q{SELECT reccom.train('lessons')}, 'SELECT * FROM reccom.models';
+$node->safe_psql('postgres', 'ALTER SCHEMA reccom RENAME TO commrec');
+is(serving_digest($node, 'lessons'), $answers, 'and named as before, models answer as before');
+
 # Models outlive the extension: their functions go with it, their tables stay.
 $node->safe_psql('postgres', 'CREATE VIEW report AS SELECT r.* FROM lessons.recommend(7, 5) AS r');
 sql_fails($node, 'DROP EXTENSION commrec', '2BP01', 'cannot drop', 'what depends on a model\'s functions keeps the extension');

@@ -4,6 +4,7 @@ package Commrec;
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
 use Exporter 'import';
 use IPC::Open2 ();
 use IPC::Run ();
@@ -451,7 +452,8 @@ sub kill_server_tree
 	my ($postmaster) = server_processes($node);
 	my @processes;
 
-	readlink("/proc/$postmaster/cwd") eq $node->data_dir
+	# From PostgreSQL 16 on the directory is told relative to ours.
+	readlink("/proc/$postmaster/cwd") eq abs_path($node->data_dir)
 	  or die "process $postmaster is not the server of " . $node->data_dir;
 	# While it is stopped, it neither starts processes nor hears of the end of any.
 	kill 'STOP', $postmaster;
