@@ -59,7 +59,7 @@ my @functions = (
 	[ qr/^describe_algorithms\(/                                                => 'value' ],
 	[ qr/^ials_(accum|combine|combine_text|final|final_text)\(/ => 'value', works => qr/^(00000|0A000|22\w{3}|55000)$/ ],
 	[ qr/^(collect|pack_csr|pack_factors|gram)(_accum|_combine|_final)?\(/ => 'value', works => qr/^(00000|0A000|22\w{3})$/ ],
-	[ qr/^(solve_row|solve_rows|top_k|unpack_factors|gram_product|start_embedding|pack_items)\(/ => 'value' ],
+	[ qr/^(solve_row|solve_rows|top_k|unpack_factors|unpack_neighbors|gram_product|start_embedding|pack_items)\(/ => 'value' ],
 	[ qr/^(metric|auc)_(accum|combine)\(/                  => 'value' ],
 	[ qr/^(ndcg|recall|precision|average_precision|reciprocal_rank|auc)_final\(/ => 'value' ],
 	[ qr/^(ndcg|recall_at|precision_at|average_precision|reciprocal_rank|auc)\(/ => 'value' ],
