@@ -1,6 +1,8 @@
 # A cancel at random points of everything that takes long: how long the answer takes, and that
 # nothing stays behind.
 #
+# Runs alone, because it measures how long answers take.
+#
 #	COMMREC_CANCEL_POINTS	how many (100)
 #	COMMREC_CANCEL_SCALE	how many times the events (1)
 #	COMMREC_SEED			of the random points; printed, to do it again

@@ -2,6 +2,8 @@
 # answer is that of one version, the one that its snapshot sees.  Then what 200 connections
 # take of memory.
 #
+# Runs alone, because it measures how long answers take.
+#
 #	COMMREC_LOAD_SECONDS	how long (15)
 use strict;
 use warnings;
