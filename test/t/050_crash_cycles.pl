@@ -213,7 +213,8 @@ sub things_told
 # ---------------------------------------------------------------------------
 
 my @problems;
-my %tried = (kills => 0, acknowledged => 0, versions => 0, answers => 0, unknown_done => 0, unknown_undone => 0);
+my %tried = (kills => 0, acknowledged => 0, versions => 0, answers => 0, unknown_done => 0, unknown_undone => 0,
+	foldings => 0);
 my $slowest_start = 0;
 
 sub problem
@@ -340,6 +341,76 @@ sub check_server
 }
 
 # ---------------------------------------------------------------------------
+# New events that are folded in
+# ---------------------------------------------------------------------------
+
+# Two models of the same events, one of which nobody kills: it shows what the other has to be
+# once it has taken in the same events.
+my %folding = (model => 'folded', reference => 'unhurt', batches => 0);
+
+sub create_folding
+{
+	$node->safe_psql('postgres', 'CREATE TABLE folding_events AS SELECT user_id, item_id, action, at FROM events');
+	for my $name (@folding{qw(model reference)})
+	{
+		$node->safe_psql('postgres', qq{
+			SELECT commrec.create_model('$name', 'folding_events', action_column => 'action', time_column => 'at');
+			SELECT commrec.train('$name')});
+	}
+	$folding{tables} = [ versioned_tables($node, $folding{model}) ];
+	$folding{before} = version_digest($folding{reference});
+	return;
+}
+
+# The newest version's data.
+sub version_digest
+{
+	my ($name) = @_;
+
+	return (split /\|/, (split /\n/, $node->safe_psql('postgres', stored_versions_sql($name, @{ $folding{tables} })))[-1])[2];
+}
+
+# New events, some of new users and of new items; a session that folds them in.
+sub start_folding
+{
+	my $batch = ++$folding{batches};
+
+	$node->safe_psql('postgres', qq{
+		INSERT INTO folding_events
+		SELECT (n * 7 + $batch * 3) % 420 + 1, (n * 13 + $batch * 5) % 125, 'like',
+			timestamptz '2024-07-01' + $batch * interval '1 hour' + n * interval '1 second'
+		FROM generate_series(1, 60) AS n});
+	return start_script($node, "\\echo begins\nCALL commrec.refresh('$folding{model}', mode => 'fold_in');\n\\echo done\n");
+}
+
+# The version is as it was or as it is then, the latter if that was acknowledged; and when it is
+# refreshed again, everything is as if nothing had happened.
+sub check_folding
+{
+	my ($run) = @_;
+	my ($name, $reference) = @folding{qw(model reference)};
+	my ($out, $err) = finish_sql($run);
+	my $told  = $out =~ /^done$/m;
+	my $found = version_digest($name);
+	my $damage = $node->safe_psql('postgres', damage_sql($name, @{ $folding{tables} }));
+
+	$node->safe_psql('postgres', "CALL commrec.refresh('$reference', mode => 'fold_in')");
+	my $after = version_digest($reference);
+
+	problem("an error other than the crash: $err") if $err =~ /ERROR: (?!.*lost connection to parallel worker)/;
+	problem("$name: $damage") if $damage ne '';
+	problem("a refresh folds nothing in") if $after eq $folding{before};
+	problem("$name is neither as before its refresh nor as after it") if $found ne $after && ($told || $found ne $folding{before});
+	$tried{ $found eq $after ? 'unknown_done' : 'unknown_undone' }++ if !$told;
+	$node->safe_psql('postgres', "CALL commrec.refresh('$name', mode => 'fold_in')");
+	problem("$name is not mended by another refresh")
+	  if model_digest($node, $name) ne model_digest($node, $reference);
+	$tried{foldings}++;
+	$folding{before} = $after;
+	return;
+}
+
+# ---------------------------------------------------------------------------
 # A cycle
 # ---------------------------------------------------------------------------
 
@@ -411,6 +482,7 @@ sub crash
 {
 	my ($acknowledged) = @_;
 	my ($first, $second) = choose_things();
+	my $folding = start_folding();
 
 	unshift @$first, train($first->[0]{model}) if $acknowledged;
 	my @sessions = map { start_session(@$_) } $first, $second;
@@ -422,7 +494,7 @@ sub crash
 	usleep(rand 400_000);
 	kill_server_tree($node);
 	$tried{kills}++;
-	return end_sessions(@sessions);
+	return (end_sessions(@sessions), $folding);
 }
 
 sub check_all
@@ -444,12 +516,13 @@ sub check_all
 sub crash_and_check
 {
 	my ($acknowledged) = @_;
-	my $untold = crash($acknowledged);
-	my $began  = time();
+	my ($untold, $folding) = crash($acknowledged);
+	my $began = time();
 
 	$node->start;
 	$slowest_start = max($slowest_start, time() - $began);
 	check_all($untold);
+	check_folding($folding);
 	return;
 }
 
@@ -484,6 +557,7 @@ sub kill_one
 }
 
 create_models();
+create_folding();
 $tried{segments} = shared_segments($node);
 for my $cycle (1 .. $cycles)
 {
@@ -505,8 +579,8 @@ for (1 .. max(3, $cycles / 10))
 }
 is(scalar @problems, 0, "after $tried{kills} kills of a worker or a session, too");
 promise('kill -9 of a worker or a session at random moments: no version lost or torn', $tried{kills}, scalar @problems);
-note(sprintf 'slowest start %.2f s; %d versions and %d answers compared; of what nobody was told %d times all '
-	. 'was there, %d times nothing', $slowest_start, @tried{qw(versions answers unknown_done unknown_undone)});
+note(sprintf 'slowest start %.2f s; %d versions, %d answers and %d foldings compared; of what nobody was told %d times all '
+	. 'was there, %d times nothing', $slowest_start, @tried{qw(versions answers foldings unknown_done unknown_undone)});
 
 $node->stop;
 done_testing();

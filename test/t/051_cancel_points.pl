@@ -37,6 +37,10 @@ for my $algorithm (@algorithms)
 	$node->safe_psql('postgres', create_sql("m_$algorithm", $algorithm));
 }
 $node->safe_psql('postgres', q{SELECT FROM commrec.train('m_ials', '{"factors": 16, "epochs": 3}')});
+$node->safe_psql('postgres', q{
+	CREATE TABLE folding_events AS SELECT user_id, item_id, action, at FROM events;
+	SELECT commrec.create_model('folding', 'folding_events', action_column => 'action', time_column => 'at');
+	SELECT FROM commrec.train('folding', '{"factors": 16, "epochs": 3}')});
 my $answers = answers_digest($node, 'm_ials');
 
 # ---------------------------------------------------------------------------
@@ -62,7 +66,12 @@ for my $algorithm (@algorithms)
 	kind("evaluate $algorithm", "SELECT count(*) FROM commrec.evaluate('m_$algorithm')");
 }
 kind('tune', q{CALL commrec.tune('m_ials', trials => 3)});
-kind('refresh', q{CALL commrec.refresh('m_ials', deploy => 'never')});
+kind('refresh by training', q{CALL commrec.refresh('m_ials', mode => 'retrain', deploy => 'never')});
+# In one transaction, so that there are new events each time.
+kind('refresh by folding in', q{
+	INSERT INTO folding_events
+	SELECT n, (n * 7) % 1009, 'like', timestamptz '2025-01-01' + n * interval '1 second' FROM generate_series(1, 1500) AS n;
+	CALL commrec.refresh('folding', mode => 'fold_in')});
 kind('train if_better', q{SELECT commrec.train('m_ials', deploy => 'if_better')});
 kind('recommend_all', q{SELECT count(*) FROM commrec.recommend_all('m_ials', k => 100)});
 kind('materialize', q{CALL commrec.materialize('m_ials', 'shown', k => 50)});
