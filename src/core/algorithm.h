@@ -173,6 +173,24 @@ typedef struct CrAlgorithm
 		.meaning = "start of the random numbers; the same seed gives the same model" \
 	}
 
+/* Of algorithms that learn ratings. */
+#define CR_PARAMETERS_OF_RATINGS \
+	{ \
+		.name = "popularity_half_life", .type = CR_PARAMETER_NUMBER, .low = 0, .high = INFINITY, \
+		.low_excluded = 1, .preset = INFINITY, .offset = CR_COMMON(popularity_half_life), \
+		.meaning = "days after which an event counts half towards popularity; infinity: no ageing" \
+	}, \
+	{ \
+		.name = "min_item_users", .type = CR_PARAMETER_INTEGER, .low = 1, .high = 1e9, \
+		.preset = 1, .offset = CR_COMMON(min_item_users), \
+		.meaning = "items rated by fewer users are left out" \
+	}, \
+	{ \
+		.name = "min_user_items", .type = CR_PARAMETER_INTEGER, .low = 1, .high = 1e9, \
+		.preset = 1, .offset = CR_COMMON(min_user_items), \
+		.meaning = "users who rated fewer items are left out" \
+	}
+
 /* The fields of a descriptor that say so. */
 #define CR_PARAMETERS_OF(array) \
 	.parameters = array, .parameter_count = (int) (sizeof(array) / sizeof((array)[0]))

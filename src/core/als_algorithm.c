@@ -30,21 +30,7 @@ static const CrParameter als_parameters[] = {
 		.preset = 1, .offset = CR_COMMON(regularization_exponent),
 		.meaning = "how the penalty grows with the number of an entity's ratings; 0: not at all"
 	},
-	{
-		.name = "popularity_half_life", .type = CR_PARAMETER_NUMBER, .low = 0, .high = INFINITY,
-		.low_excluded = 1, .preset = INFINITY, .offset = CR_COMMON(popularity_half_life),
-		.meaning = "days after which an event counts half towards popularity; infinity: no ageing"
-	},
-	{
-		.name = "min_item_users", .type = CR_PARAMETER_INTEGER, .low = 1, .high = 1e9,
-		.preset = 1, .offset = CR_COMMON(min_item_users),
-		.meaning = "items rated by fewer users are left out"
-	},
-	{
-		.name = "min_user_items", .type = CR_PARAMETER_INTEGER, .low = 1, .high = 1e9,
-		.preset = 1, .offset = CR_COMMON(min_user_items),
-		.meaning = "users who rated fewer items are left out"
-	},
+	CR_PARAMETERS_OF_RATINGS,
 	CR_PARAMETER_SEED
 };
 

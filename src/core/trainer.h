@@ -34,6 +34,7 @@ typedef struct CrTrainerShape
 	int64_t		items;			/* at most 2^31 - 1 */
 	int64_t		pairs;
 	int			is_weighted;	/* 0: all weights are 1, and the CSRs have none */
+	double		mean_rating;	/* of algorithms that learn ratings: what the weights are less */
 	const CrHyperparameters *used;	/* without a NaN */
 	CrSimd		simd;
 } CrTrainerShape;
@@ -50,7 +51,8 @@ typedef struct CrTrainerPlan
 typedef struct CrTrainerRun
 {
 	CrTrainerShape shape;
-	CrCsr		users;			/* positive pairs, one row a user; weights c_ui (see train/interactions.h) */
+	CrCsr		users;			/* positive pairs, one row a user; weights c_ui (see train/interactions.h),
+								 * or all pairs with a rating, less the mean */
 	CrCsr		items;			/* the same, one row an item */
 	void	   *shared;
 	void	   *scratch;

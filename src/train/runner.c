@@ -79,6 +79,7 @@ make_plan(const RunnerParams *params, CrTrainerShape *shape, CrTrainerPlan *plan
 	shape->items = params->items;
 	shape->pairs = params->pairs;
 	shape->is_weighted = params->is_weighted;
+	shape->mean_rating = params->mean_rating;
 	shape->used = params->used;
 	shape->simd = CommrecSimd();
 	memset(plan, 0, sizeof(CrTrainerPlan));

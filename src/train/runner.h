@@ -28,6 +28,7 @@ typedef struct RunnerParams
 	int64		items;
 	int64		pairs;
 	bool		is_weighted;
+	double		mean_rating;	/* of algorithms that learn ratings: the weights are less by it */
 	int			workers;		/* asked for; 0: the leader alone */
 	const char *phase;			/* for progress */
 } RunnerParams;

@@ -51,7 +51,7 @@ static Runner *
 create_runner(const TrainerParams *params, MemoryBudget *budget, PairArrays *arrays)
 {
 	RunnerParams runner = {params->algorithm, params->used, params->users, params->items,
-		params->pairs, params->is_weighted, params->workers, params->phase};
+		params->pairs, params->is_weighted, params->mean_rating, params->workers, params->phase};
 
 	return RunnerCreate(&runner, budget, arrays);
 }

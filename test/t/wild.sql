@@ -170,7 +170,7 @@ INSERT INTO wild.pool VALUES
 ('oid', '{NULL, 0, 1, 16, 4294967295, pg_namespace, 2147483648}'),
 -- What arguments of these names are for.
 ('text:model', '{m, m, m, m, t, t, u, rated, popular, untrained, "a\"; drop table x; --", NULL, "", nope, pg_catalog, odd, M}'),
-('text:algorithm', '{ials, ials, ials, ials, als, als, popular, auto, item_knn, rp3beta, ease, bpr, pure_svd, concat_linear, nope, "", NULL}'),
+('text:algorithm', '{ials, ials, ials, ials, als, als, popular, auto, item_knn, rp3beta, ease, bpr, pure_svd, concat_linear, svd_pp, nope, "", NULL}'),
 ('text:filter', '{even, even, nope, "", NULL}'),
 ('text:kind', '{decay, trending, count, nope, "", NULL}'),
 ('text:if_running', '{error, skip, nope, NULL}'),
