@@ -65,6 +65,12 @@ run_tests()
 		>"$log" 2>&1 || true
 	passed=$(grep -cE '^(test|parallel|    ) *[^ ]+ +\.\.\. ok|^ok ' "$log" || true)
 	failed=$(grep -cE '\.\.\. (FAILED|failed)|^not ok ' "$log" || true)
+	# A run that was cut short has no failed test, either.
+	if [ "$failed" -eq 0 ] &&
+		[ "$(grep -cE 'All [0-9]+ tests passed' "$log")" -lt $((${#tests[@]} > 0 ? 1 : 2)) ]
+	then
+		failed=1
+	fi
 	if [ "$failed" -gt 0 ] || [ "$passed" -eq 0 ]
 	then
 		sed 's/^/# /' "$log"
