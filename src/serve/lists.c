@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "miscadmin.h"
+#include "storage/shmem.h"
 
 #include "common/errors.h"
 #include "common/guc.h"
