@@ -134,7 +134,7 @@ RatingsBuild(const EventLog *log, const PositiveFilter *filter, MemoryBudget *bu
 	if (log->value == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("algorithm \"als\" needs ratings, but the model has no value column"),
+				 errmsg("the algorithm learns ratings, but the model has no value column"),
 				 errhint("Name the ratings' column as value_column in commrec.create_model(), or use algorithm \"ials\".")));
 	ratings->users = EventsUsers(log);
 	ratings->start = BudgetAlloc(budget, ((Size) ratings->users + 1) * sizeof(int64), "ratings");

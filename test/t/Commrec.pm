@@ -83,7 +83,7 @@ sub algorithms
 sub create_sql
 {
 	my ($name, $algorithm) = @_;
-	my $value = $algorithm eq 'als' ? q{, value_column => 'value'} : '';
+	my $value = $algorithm =~ /^(als|svd_pp)$/ ? q{, value_column => 'value'} : '';
 
 	return qq{DO \$\$ BEGIN
 		PERFORM commrec.create_model('$name', 'events', action_column => 'action', time_column => 'at'$value);
