@@ -50,7 +50,7 @@ typedef struct BlendScorer
 	BlockedRow	none;			/* 0; -infinity for what was seen */
 	Trainer    *trainer;		/* NULL: popularity alone is scored */
 	TrainerResult result;
-	double	   *sums;			/* of one user by lists; NULL: by factors */
+	CrNeighborSums sums;		/* of one user, where scores come from lists */
 	float	   *batch;			/* factors of BATCH_USERS users */
 	float	   *scores;			/* batch_users x items, in the engine's order of items */
 	int32		batch_users;
@@ -426,9 +426,8 @@ score_by_lists(BlendScorer *scorer, int32 from, int32 count)
 
 		TrainerListSums(&scorer->result.trained.lists, users->column + first,
 						users->weight == NULL ? NULL : users->weight + first,
-						users->start[row + 1] - first, scorer->sums);
-		for (int32 item = 0; item < scorer->items; item++)
-			scores[item] = (float) scorer->sums[item];
+						users->start[row + 1] - first, &scorer->sums);
+		cr_neighbor_scores(&scorer->sums, NULL, scores);
 	}
 }
 
@@ -463,7 +462,7 @@ score_batch(BlendScorer *scorer, int32 from, int32 count)
 {
 	if (scorer->trainer == NULL)
 		memset(scorer->scores, 0, (Size) count * (Size) scorer->items * sizeof(float));
-	else if (scorer->sums != NULL)
+	else if (scorer->split->recipe->algorithm->scorer == CR_SCORER_LISTS)
 		score_by_lists(scorer, from, count);
 	else
 		score_by_factors(scorer, from, count);
@@ -503,6 +502,18 @@ grid_finish(BlendGrid *grid)
 	}
 }
 
+/* Room for sums of the whole catalogue. */
+static void
+sums_alloc(BlendScorer *scorer)
+{
+	int32		pages = cr_neighbor_pages(scorer->items);
+
+	cr_neighbor_sums_init(&scorer->sums, scorer->items,
+						  (int32 *) scorer_alloc(scorer, pages, sizeof(int32)),
+						  (double *) scorer_alloc(scorer, (int64) pages * CR_NEIGHBOR_PAGE,
+												  sizeof(double)), pages);
+}
+
 /* The buffers of scoring, once the model is there. */
 static void
 scorer_prepare(BlendScorer *scorer)
@@ -511,7 +522,7 @@ scorer_prepare(BlendScorer *scorer)
 	scorer->batch = (float *) scorer_alloc(scorer, (int64) scorer->batch_users *
 										   scorer->result.trained.stride, sizeof(float));
 	if (scorer->split->recipe->algorithm->scorer == CR_SCORER_LISTS)
-		scorer->sums = (double *) scorer_alloc(scorer, scorer->items, sizeof(double));
+		sums_alloc(scorer);
 	scorer->scores = (float *) scorer_alloc(scorer, (int64) scorer->batch_users * scorer->items,
 											sizeof(float));
 	scorer->is_relevant = (uint8 *) scorer_alloc(scorer, scorer->items, 1);

@@ -44,7 +44,7 @@ typedef struct Ranker
 	float	   *vectors;		/* BATCH_USERS rows */
 	float	   *scores;			/* BATCH_USERS x items, or fewer rows */
 	int32		batch_users;
-	double	   *sums;			/* of one user, where the model is lists */
+	CrNeighborSums sums;		/* of one user, where the model is lists */
 } Ranker;
 
 static void
@@ -267,14 +267,15 @@ list_from_order(const EvaluateCatalogue *catalogue, const EvaluateUsers *users, 
 /* Scores of the whole catalogue for one user of a model of lists. */
 static void
 score_by_lists(const EvaluateCatalogue *catalogue, const EvaluateUsers *users, int32 user,
-			   double *sums, float *scores)
+			   CrNeighborSums *sums, float *scores)
 {
 	int64		from = users->liked_start[user];
 
 	TrainerListSums(&catalogue->lists, users->liked + from, users->liked_weight + from,
 					users->liked_start[user + 1] - from, sums);
 	for (int32 at = 0; at < catalogue->items; at++)
-		scores[at] = (float) (sums[at] + catalogue->vector[(Size) at * (Size) catalogue->stride]);
+		scores[at] = cr_neighbor_score(cr_neighbor_sum(sums, at),
+									   catalogue->vector[(Size) at * (Size) catalogue->stride]);
 }
 
 /* One candidate of the sampled protocol. */
@@ -510,9 +511,13 @@ rank_by_lists(Ranker *ranker)
 {
 	const EvaluateCatalogue *catalogue = ranker->catalogue;
 	const EvaluateUsers *users = ranker->users;
+	int32		pages = cr_neighbor_pages(catalogue->items);
 
 	ranker->simd = CommrecSimd();
-	ranker->sums = EvaluateAlloc(ranker->memory, catalogue->items, sizeof(double));
+	cr_neighbor_sums_init(&ranker->sums, catalogue->items,
+						  EvaluateAlloc(ranker->memory, pages, sizeof(int32)),
+						  EvaluateAlloc(ranker->memory, (int64) pages * CR_NEIGHBOR_PAGE,
+										sizeof(double)), pages);
 	ranker->scores = EvaluateAlloc(ranker->memory, catalogue->items, sizeof(float));
 	ranker->entries = EvaluateAlloc(ranker->memory, ranker->lists->k, sizeof(CrScored));
 	for (int32 user = 0; user < users->users; user++)
@@ -520,7 +525,7 @@ rank_by_lists(Ranker *ranker)
 		if (!users->has_vector[user])
 			continue;
 		CHECK_FOR_INTERRUPTS();
-		score_by_lists(catalogue, users, user, ranker->sums, ranker->scores);
+		score_by_lists(catalogue, users, user, &ranker->sums, ranker->scores);
 		if (users->negative_start != NULL)
 		{
 			rank_candidates(catalogue, users, user, NULL, ranker->scores, ranker->lists);

@@ -122,16 +122,17 @@ TrainerRun(Trainer *trainer, Progress *progress, TrainerResult *result)
 
 void
 TrainerListSums(const CrCsr *lists, const int32 *item, const float *weight, int64 count,
-				double *sums)
+				CrNeighborSums *sums)
 {
-	memset(sums, 0, (Size) lists->columns * sizeof(double));
+	cr_neighbor_sums_clear(sums);
 	for (int64 i = 0; i < count; i++)
 	{
-		double		factor = weight != NULL ? weight[i] : 1.0;
+		int64		first = lists->start[item[i]];
+		CrNeighborList list = {(uint32) (lists->start[item[i] + 1] - first),
+		lists->column + first, lists->weight + first};
 
 		CHECK_FOR_INTERRUPTS();
-		for (int64 e = lists->start[item[i]]; e < lists->start[item[i] + 1]; e++)
-			sums[lists->column[e]] += factor * lists->weight[e];
+		cr_neighbor_sums_add(sums, &list, weight != NULL ? weight[i] : 1.0f);
 	}
 }
 

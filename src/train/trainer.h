@@ -11,6 +11,7 @@
 #define COMMREC_TRAINER_H
 
 #include "common/memory.h"
+#include "core/neighbors.h"
 #include "core/trainer.h"
 #include "train/pairs.h"
 #include "train/progress.h"
@@ -52,11 +53,11 @@ extern Trainer *TrainerCreate(const TrainerParams *params, MemoryBudget *budget,
 extern void TrainerRun(Trainer *trainer, Progress *progress, TrainerResult *result);
 
 /*
- * sums[item] of a lists algorithm, for a user with these items and weights (NULL:
- * all 1): in the order of the items, in double, as recommend() sums.  Polls.
+ * The sums of a lists algorithm for a user with these items, in their order,
+ * and weights (NULL: all 1).  There is room for every page.  Polls.
  */
 extern void TrainerListSums(const CrCsr *lists, const int32 *item, const float *weight,
-							int64 count, double *sums);
+							int64 count, CrNeighborSums *sums);
 
 extern void TrainerDestroy(Trainer *trainer, MemoryBudget *budget);
 
