@@ -6,6 +6,8 @@
 
 #include <sys/resource.h>
 
+#include "access/parallel.h"
+
 #include "train/costs.h"
 
 static const char *const phase_names[TRAIN_PHASES] = {
@@ -25,6 +27,34 @@ ProcessCpuSeconds(void)
 
 	getrusage(RUSAGE_SELF, &usage);
 	return TimevalSeconds(&usage.ru_utime) + TimevalSeconds(&usage.ru_stime);
+}
+
+double
+CostsEpochBegin(void)
+{
+	return IsParallelWorker() ? 0 : ProcessCpuSeconds();
+}
+
+void
+CostsEpochEnd(pg_atomic_uint64 *epoch, pg_atomic_uint64 *workers, double *counted)
+{
+	double		cpu_seconds = ProcessCpuSeconds();
+	int64		spent = (int64) ((cpu_seconds - *counted) * 1e6);
+
+	pg_atomic_fetch_add_u64(epoch, spent);
+	if (IsParallelWorker())
+		pg_atomic_fetch_add_u64(workers, spent);
+	*counted = cpu_seconds;
+}
+
+double *
+CostsEpochSeconds(pg_atomic_uint64 *epoch, int epochs)
+{
+	double	   *seconds = (double *) palloc(Max(epochs, 1) * sizeof(double));
+
+	for (int i = 0; i < epochs; i++)
+		seconds[i] = (double) pg_atomic_read_u64(&epoch[i]) / 1e6;
+	return seconds;
 }
 
 void

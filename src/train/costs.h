@@ -9,6 +9,7 @@
 #ifndef COMMREC_COSTS_H
 #define COMMREC_COSTS_H
 
+#include "port/atomics.h"
 #include "portability/instr_time.h"
 
 typedef enum TrainPhase
@@ -41,6 +42,17 @@ typedef struct TrainCosts
 
 /* CPU seconds of this process so far. */
 extern double ProcessCpuSeconds(void);
+
+/*
+ * What this process has spent since the last time, "counted" seconds, belongs
+ * to the epoch that has ended, and to all workers' if this is one.  A worker's
+ * first epoch carries its start, too: it begins to count at 0.
+ */
+extern double CostsEpochBegin(void);
+extern void CostsEpochEnd(pg_atomic_uint64 *epoch, pg_atomic_uint64 *workers, double *counted);
+
+/* Seconds of each epoch, from the microseconds that participants have added up. */
+extern double *CostsEpochSeconds(pg_atomic_uint64 *epoch, int epochs);
 
 /* A phase begins, and with it the one before ends.  What it costs is added to what it has cost before. */
 extern void CostsBegin(TrainCosts *costs, TrainPhase phase);

@@ -145,18 +145,6 @@ raise_diverged(const EngineView *view)
 			 errhint("Raise the hyperparameter \"regularization\", or lower \"alpha\".")));
 }
 
-/* Seconds of each epoch run, from the microseconds that participants have added up. */
-static double *
-epoch_cpu_seconds(const EngineView *view)
-{
-	int			epochs = view->shared->epochs_run;
-	double	   *seconds = (double *) palloc(Max(epochs, 1) * sizeof(double));
-
-	for (int epoch = 0; epoch < epochs; epoch++)
-		seconds[epoch] = (double) pg_atomic_read_u64(&view->cpu[epoch]) / 1e6;
-	return seconds;
-}
-
 static void
 sum_squared_ratings(EngineView *view)
 {
@@ -232,7 +220,7 @@ EngineRun(Engine *engine, Progress *progress, EngineResult *result)
 	result->epochs = shared->epochs_run;
 	result->loss = view->loss;
 	result->seconds = view->seconds;
-	result->cpu_seconds = epoch_cpu_seconds(view);
+	result->cpu_seconds = CostsEpochSeconds(view->cpu, shared->epochs_run);
 	result->bytes = engine->bytes;
 }
 

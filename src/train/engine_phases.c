@@ -383,22 +383,6 @@ report_epochs(EngineView *view)
 						  view->seconds[view->epochs_reported]);
 }
 
-/*
- * Add what this process has spent since the last time to the epoch that has
- * ended.  A worker's first epoch carries its start, too.
- */
-static void
-count_cpu(EngineView *view, int epoch)
-{
-	double		cpu_seconds = ProcessCpuSeconds();
-	int64		spent = (int64) ((cpu_seconds - view->cpu_counted) * 1e6);
-
-	pg_atomic_fetch_add_u64(&view->cpu[epoch], spent);
-	if (IsParallelWorker())
-		pg_atomic_fetch_add_u64(&view->shared->worker_cpu, spent);
-	view->cpu_counted = cpu_seconds;
-}
-
 static void
 run_phase(EngineView *view, uint32 phase)
 {
@@ -426,7 +410,7 @@ EngineParticipate(EngineView *view, Progress *progress)
 	uint32		phase;
 
 	view->progress = progress;
-	view->cpu_counted = IsParallelWorker() ? 0 : ProcessCpuSeconds();
+	view->cpu_counted = CostsEpochBegin();
 	view->workspace = (void *) TYPEALIGN(64, memory);
 
 	/* Late workers attach here, so the phase number, not a local counter, is the truth. */
@@ -440,7 +424,8 @@ EngineParticipate(EngineView *view, Progress *progress)
 		phase++;
 		if (phase > 1 && (phase - 1) % ENGINE_STEPS == 0)
 		{
-			count_cpu(view, (int) ((phase - 1) / ENGINE_STEPS) - 1);
+			CostsEpochEnd(&view->cpu[(phase - 1) / ENGINE_STEPS - 1], &shared->worker_cpu,
+						  &view->cpu_counted);
 			report_epochs(view);
 		}
 	}

@@ -163,18 +163,6 @@ RunnerCreate(const RunnerParams *params, MemoryBudget *budget, PairArrays *array
 	return runner;
 }
 
-/* Seconds of each epoch, from the microseconds that participants have added up. */
-static double *
-epoch_cpu_seconds(const RunnerView *view)
-{
-	int			epochs = view->shared->epochs_run;
-	double	   *seconds = (double *) palloc(Max(epochs, 1) * sizeof(double));
-
-	for (int epoch = 0; epoch < epochs; epoch++)
-		seconds[epoch] = (double) pg_atomic_read_u64(&view->cpu[epoch]) / 1e6;
-	return seconds;
-}
-
 void
 RunnerRun(Runner *runner, Progress *progress, RunnerResult *result)
 {
@@ -199,7 +187,7 @@ RunnerRun(Runner *runner, Progress *progress, RunnerResult *result)
 	result->epochs = view->trainer->loss != NULL ? shared->epochs_run : 0;
 	result->loss = view->loss;
 	result->seconds = view->seconds;
-	result->cpu_seconds = epoch_cpu_seconds(view);
+	result->cpu_seconds = CostsEpochSeconds(view->cpu, shared->epochs_run);
 }
 
 void

@@ -146,19 +146,6 @@ report_epochs(RunnerView *view)
 						  view->seconds[view->epochs_reported]);
 }
 
-/* Add what this process has spent since the last time to the epoch that has ended. */
-static void
-count_cpu(RunnerView *view, int32 epoch)
-{
-	double		cpu_seconds = ProcessCpuSeconds();
-	int64		spent = (int64) ((cpu_seconds - view->cpu_counted) * 1e6);
-
-	pg_atomic_fetch_add_u64(&view->cpu[epoch], spent);
-	if (IsParallelWorker())
-		pg_atomic_fetch_add_u64(&view->shared->worker_cpu, spent);
-	view->cpu_counted = cpu_seconds;
-}
-
 void
 RunnerParticipate(RunnerView *view, Progress *progress)
 {
@@ -170,7 +157,7 @@ RunnerParticipate(RunnerView *view, Progress *progress)
 	int64		phase;
 
 	view->progress = progress;
-	view->cpu_counted = IsParallelWorker() ? 0 : ProcessCpuSeconds();
+	view->cpu_counted = CostsEpochBegin();
 	view->run.scratch = (void *) TYPEALIGN(ALIGNMENT, memory);
 	BudgetZero(view->run.scratch, shared->plan.scratch);
 
@@ -185,7 +172,8 @@ RunnerParticipate(RunnerView *view, Progress *progress)
 		phase++;
 		if (phase % per_epoch == 0)
 		{
-			count_cpu(view, (int32) (phase / per_epoch) - 1);
+			CostsEpochEnd(&view->cpu[phase / per_epoch - 1], &shared->worker_cpu,
+						  &view->cpu_counted);
 			report_epochs(view);
 		}
 	}
