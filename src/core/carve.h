@@ -8,8 +8,7 @@
 #ifndef CR_CARVE_H
 #define CR_CARVE_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "core/layout.h"
 
 typedef struct CrCarver
 {
@@ -21,9 +20,8 @@ typedef struct CrCarver
 static inline void *
 cr_carve(CrCarver *carver, uint64_t count, size_t element)
 {
-	size_t		at = carver->used;
+	size_t		at = cr_lay(&carver->used, (int64_t) count, element);
 
-	carver->used += ((size_t) count * element + 63) / 64 * 64;
 	return carver->block == NULL ? NULL : (char *) carver->block + at;
 }
 

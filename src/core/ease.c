@@ -444,7 +444,7 @@ static const CrParameter parameters[] = {
 		.meaning = "penalty on large weights; where confidences are 1, in users that two items share"
 	},
 	{
-		.name = "neighbors", .type = CR_PARAMETER_INTEGER, .low = 1, .high = CR_NEIGHBORS_MAX,
+		.name = "neighbors", .type = CR_PARAMETER_INTEGER, .low = 1, .high = CR_ITEM_LISTS_WIDTH_MAX,
 		.preset = 1000, .offset = CR_OWN(Own, neighbors),
 		.meaning = "number of items with the largest weights that an item keeps"
 	},

@@ -27,7 +27,7 @@
 #define CR_ITEM_LISTS_STEPS	4
 
 /* Highest number of neighbours: sizes of any catalogue then fit into 64 bits. */
-#define CR_NEIGHBORS_MAX	100000
+#define CR_ITEM_LISTS_WIDTH_MAX	100000
 
 typedef enum CrItemListsOwner
 {

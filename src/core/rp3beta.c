@@ -274,7 +274,7 @@ static const CrTrainer trainer = {
 
 static const CrParameter parameters[] = {
 	{
-		.name = "neighbors", .type = CR_PARAMETER_INTEGER, .low = 1, .high = CR_NEIGHBORS_MAX,
+		.name = "neighbors", .type = CR_PARAMETER_INTEGER, .low = 1, .high = CR_ITEM_LISTS_WIDTH_MAX,
 		.preset = 200, .offset = CR_OWN(Own, neighbors), .search = {20, 50, 100, 200, 500},
 		.meaning = "number of most probable items that an item keeps"
 	},

@@ -173,9 +173,9 @@ weights_may_be_extreme(void)
 static void
 the_plan_fits_any_catalogue(void)
 {
-	CrHyperparameters used = knn("bm25", 0.0, CR_NEIGHBORS_MAX);
+	CrHyperparameters used = knn("bm25", 0.0, CR_ITEM_LISTS_WIDTH_MAX);
 
-	check_plan_grows("item_knn", &used, 16.0 * CR_NEIGHBORS_MAX * INT32_MAX);
+	check_plan_grows("item_knn", &used, 16.0 * CR_ITEM_LISTS_WIDTH_MAX * INT32_MAX);
 }
 
 UNIT_MAIN(UNIT_TEST(lists_agree_with_dense_similarities),

@@ -119,9 +119,9 @@ exponents_and_weights_may_be_extreme(void)
 static void
 the_plan_fits_any_catalogue(void)
 {
-	CrHyperparameters used = walk(1.0, 0.5, CR_NEIGHBORS_MAX, 0, 0);
+	CrHyperparameters used = walk(1.0, 0.5, CR_ITEM_LISTS_WIDTH_MAX, 0, 0);
 
-	check_plan_grows("rp3beta", &used, 16.0 * CR_NEIGHBORS_MAX * INT32_MAX);
+	check_plan_grows("rp3beta", &used, 16.0 * CR_ITEM_LISTS_WIDTH_MAX * INT32_MAX);
 }
 
 static void
