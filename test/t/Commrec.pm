@@ -73,10 +73,8 @@ sub rate_events
 sub algorithms
 {
 	my ($node) = @_;
-	my $err = '';
 
-	$node->psql('postgres', q{SELECT commrec.check_hyperparameters('?', '{}')}, stderr => \$err);
-	return ($err =~ /Known algorithms are: (.*)\./)[0] =~ /"(\w+)"/g;
+	return split /\n/, $node->safe_psql('postgres', q{SELECT algorithm FROM commrec.algorithms ORDER BY algorithm COLLATE "C"});
 }
 
 # Statement: make a model over events that were rated, for an algorithm.
