@@ -54,7 +54,7 @@ WHERE pronamespace IN ('courses'::regnamespace, 'commrec'::regnamespace) AND obj
 -- Nothing of the extension runs with its owner's rights or in somebody's search_path.
 SELECT p.oid::regprocedure FROM pg_proc AS p JOIN pg_language AS l ON l.oid = prolang
 WHERE pronamespace = 'commrec'::regnamespace AND prokind <> 'a' AND (prosecdef OR l.lanname IN ('sql', 'plpgsql')
-	AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}');
+	AND (proconfig @> '{"search_path=pg_catalog, pg_temp"}') IS NOT TRUE);
 
 -- the typed functions are inlined
 EXPLAIN (COSTS OFF, VERBOSE) SELECT courses.satisfaction(user_id), courses.knowledge_spread(user_id, at) FROM events;

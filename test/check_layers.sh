@@ -8,7 +8,8 @@
 # core, and core nothing but itself, C and BLAS.  LIBRARY is the core as a
 # static library (build/libcommrec_core.a); without it the objects that lie in
 # build/ and src/core/ are looked at.  One TAP line a rule, what breaks it
-# below in "#" lines; the exit status is 1 if any rule is broken.
+# below in "#" lines; the exit status is 1 if any rule is broken.  Beside that,
+# what has been released stays as it is, and the release is the same everywhere.
 set -euo pipefail
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -206,6 +207,37 @@ without_compat()
 	done
 }
 
+# The release that CHANGELOG.md has as unreleased; nothing between two releases.
+unreleased()
+{
+	sed -n 's/^## \([^ ]*\) (unreleased)$/\1/p' CHANGELOG.md
+}
+
+# Scripts that are not as they were released, and those of a release that are not listed.
+changed_scripts()
+{
+	local script
+
+	sha256sum --check --quiet test/released.sha256 2>&1 || true
+	for script in sql/commrec--*.sql
+	do
+		[ "$script" != "${script%--"$(unreleased)".sql}" ] || grep -q "  $script\$" test/released.sha256 ||
+			printf '%s: of a release, but not in test/released.sha256\n' "$script"
+	done
+}
+
+# Where another release is named than in commrec.control, or the way to it is missing.
+other_releases()
+{
+	local release
+
+	release=$(sed -n "s/^default_version = '\(.*\)'$/\1/p" commrec.control)
+	grep -q "^#define COMMREC_RELEASE \"$release\"$" src/common/release.h || printf 'src/common/release.h\n'
+	[ "$(grep -c "\"version\": \"$release\"" META.json)" -eq 2 ] || printf 'META.json\n'
+	[ "$(sed -n 's/^## \([^ ]*\) .*/\1/p' CHANGELOG.md | head -n 1)" = "$release" ] || printf 'CHANGELOG.md\n'
+	compgen -G "sql/commrec--*--$release.sql" >/dev/null || printf 'sql/: no script that updates to it\n'
+}
+
 verdict "every source file lies in a layer: $LAYERS" "$(strays)"
 verdict "core includes core, C and BLAS only" "$(impure_includes)"
 verdict "common includes core and common only" "$(foreign_includes common core common)"
@@ -239,6 +271,9 @@ else
 	verdict "objects of core name no allocator, clock, random source or exit" \
 		"$(undefined_symbols "$IMPURE" "${binaries[@]}")"
 fi
+
+verdict "released scripts are as they were released" "$(changed_scripts)"
+verdict "the release is the same everywhere" "$(other_releases)"
 
 printf '1..%d\n' "$rule"
 [ "$broken" -eq 0 ]

@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 
 #include "common/errors.h"
+#include "common/release.h"
 #include "common/sort.h"
 #include "core/embedding.h"
 #include "core/preferences.h"
@@ -33,7 +34,7 @@
 #include "store/publish_neighbors.h"
 #include "store/publish_trending.h"
 
-#define VERSION_COLUMNS	18
+#define VERSION_COLUMNS	19		/* the last one is "library" */
 
 /* Everything that writing the users needs. */
 typedef struct UsersWriter
@@ -349,6 +350,17 @@ FillVersionRow(int32 number, const PublishVersion *version, const PublishFactors
 	SetColumn(types, values, 16, INT4OID, Int32GetDatum(factors->dims));
 	SetColumn(types, values, 17, INT4OID, Int32GetDatum(factors->dims == 0 ? 0 : factors->learned));
 	SetColumn(types, values, 18, BOOLOID, BoolGetDatum(version->deploy));
+	SetColumn(types, values, 19, TEXTOID, CStringGetTextDatum(COMMREC_RELEASE));
+}
+
+/* Models that 0.1.0 made have no such column until commrec.alter_model() adds it. */
+static bool
+HasLibraryColumn(Oid schema)
+{
+	Oid			table = get_relname_relid(MODEL_VERSION, schema);
+	AttrNumber	column = get_attnum(table, "library");
+
+	return column != InvalidAttrNumber && get_atttype(table, column) == TEXTOID;
 }
 
 /*
@@ -364,6 +376,7 @@ WriteVersion(Oid schema, int32 number, const PublishVersion *version,
 	Oid			types[VERSION_COLUMNS];
 	Datum		values[VERSION_COLUMNS];
 	char		nulls[VERSION_COLUMNS + 1];
+	bool		has_library = HasLibraryColumn(schema);
 
 	memset(nulls, ' ', VERSION_COLUMNS);
 	nulls[VERSION_COLUMNS] = '\0';
@@ -373,11 +386,13 @@ WriteVersion(Oid schema, int32 number, const PublishVersion *version,
 	if (ModelExecute(psprintf("INSERT INTO %s (version, trained_at, algorithm, hyperparameters, "
 							  "events, users, items, pairs, skipped, events_until, seconds, "
 							  "workers, memory_planned, row_security, metrics, dims, "
-							  "factors, deployed) "
+							  "factors, deployed%s) "
 							  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
-							  "$14, $15, $16, $17, $18) ON CONFLICT DO NOTHING",
-							  ModelTableSql(schema, MODEL_VERSION)),
-					 VERSION_COLUMNS, types, values, nulls, SPI_OK_INSERT) != 1)
+							  "$14, $15, $16, $17, $18%s) ON CONFLICT DO NOTHING",
+							  ModelTableSql(schema, MODEL_VERSION), has_library ? ", library" : "",
+							  has_library ? ", $19" : ""),
+					 has_library ? VERSION_COLUMNS : VERSION_COLUMNS - 1, types, values, nulls,
+					 SPI_OK_INSERT) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("version %d of model \"%s\" exists already", number,

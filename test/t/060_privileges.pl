@@ -68,6 +68,7 @@ my @functions = (
 	# Types, names, checks of arguments.
 	[ qr/^(stored_id_type|bucket_start|default_action|base_type|relation_name|deployment)\(/ => 'value' ],
 	[ qr/^(check_objective|check_effect|training_locks|list_models|list_jobs)\(/ => 'value' ],
+	[ qr/^(library_version|version|inspect_model)\(/      => 'value' ],
 	[ qr/^check_hyperparameters\(/ => 'value', with => { algorithm => "'ials'" } ],
 	[ qr/^require_effect_column\(/ => 'value', with => { column_sql => "'s.at'" } ],
 	[ qr/^is_as_made\(/            => 'value' ],
@@ -92,7 +93,8 @@ my @functions = (
 	[ qr/^(alter_model|drop_model|train|evaluate|rollback|lock_model)\(/ => 'owner' ],
 	[ qr/^deploy\(/                                        => 'owner', with => { version => 1 } ],
 	[ qr/^(refresh|tune)\(/                                => 'owner' ],
-	[ qr/^require_owner\(/                                 => 'checks' ],
+	[ qr/^(require_owner|update_tables)\(/                 => 'checks' ],
+	[ qr/^update_models\(/                                 => 'makes' ],
 	[ qr/^forget\(uuid/                                    => 'owner', works => qr/^42804$/ ],
 	[ qr/^forget\((bigint|text)/                           => 'owner' ],
 	[ qr/^remember_forgotten\(/                            => 'owner' ],

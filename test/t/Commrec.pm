@@ -40,10 +40,10 @@ sub new_server
 # that could differ between runs.
 sub load_events
 {
-	my ($node, $users, $items, $per_user) = @_;
+	my ($node, $users, $items, $per_user, $dbname) = @_;
 
 	$node->safe_psql(
-		'postgres', qq{
+		$dbname // 'postgres', qq{
 		CREATE TABLE events (user_id bigint, item_id integer, action text, at timestamptz);
 		INSERT INTO events
 		SELECT u,
@@ -60,9 +60,9 @@ sub load_events
 # Every third of those events becomes a rating, 1 to 5.
 sub rate_events
 {
-	my ($node) = @_;
+	my ($node, $dbname) = @_;
 
-	$node->safe_psql('postgres', q{
+	$node->safe_psql($dbname // 'postgres', q{
 		ALTER TABLE events ADD value double precision;
 		UPDATE events SET action = 'rating', value = 1 + (user_id + item_id) % 5 WHERE (user_id + item_id) % 3 = 0;
 		VACUUM ANALYZE events});
