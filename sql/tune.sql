@@ -61,6 +61,15 @@ CALL commrec.tune('earlier', '{"epochs": [1]}', trials => 1, folds => 1, split =
 SELECT abs(2 * two.value - one.value - earlier.value) < 1e-6 AS second_fold
 	FROM tuned.trial AS two, tuned.trial AS one, earlier.trial AS earlier WHERE two.tuning = 7 AND one.tuning = 8 AND earlier.tuning = 1;
 
+-- of those that are as good as the best, the most regularized; not one that is worse
+CALL commrec.tune('tuned', '{"regularization": [0.01, 0.010001], "factors": [8], "epochs": [4]}', trials => 8, folds => 1);
+SELECT count(DISTINCT hyperparameters) AS different, bool_or(hyperparameters @> '{"regularization": 0.010001}' AND is_best) AS chosen
+	FROM tuned.trial WHERE tuning = 9 AND trial > 1;
+CALL commrec.tune('tuned', '{"regularization": [0.01, 1000], "factors": [8], "epochs": [4]}', trials => 8, folds => 1);
+SELECT count(DISTINCT hyperparameters) AS different, bool_or(hyperparameters @> '{"regularization": 0.01}' AND is_best) AS chosen
+	FROM tuned.trial WHERE tuning = 10 AND trial > 1;
+DELETE FROM tuned.trial WHERE tuning > 8;
+
 -- written back, over what was there; a null takes it away
 CALL commrec.tune('tuned', '{"factors": [8], "regularization": [null]}', trials => 2, folds => 2, apply => true);
 SELECT hyperparameters, (SELECT max(trial) FROM tuned.trial WHERE tuning = 9 AND is_best) AS best FROM tuned.commrec_model;

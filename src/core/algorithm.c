@@ -50,6 +50,17 @@ cr_parameter_find(const CrAlgorithm *algorithm, const char *name)
 	return NULL;
 }
 
+const CrParameter *
+cr_parameter_restraint(const CrAlgorithm *algorithm)
+{
+	for (int i = 0; i < algorithm->parameter_count; i++)
+	{
+		if (algorithm->parameters[i].restrains)
+			return &algorithm->parameters[i];
+	}
+	return NULL;
+}
+
 void
 cr_parameters_preset(const CrAlgorithm *algorithm, CrHyperparameters *parameters)
 {

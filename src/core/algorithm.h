@@ -41,6 +41,7 @@ typedef struct CrParameter
 	double		search_low;		/* or a range, logarithmic if this is above 0 */
 	double		search_high;
 	double		search_spread;	/* or down to 1/so much of the default from the data, and up to so much */
+	int			restrains;		/* 1 if more of it makes a model simpler, which decides between equals */
 } CrParameter;
 
 /* How half steps are solved, the value of "solver". */
@@ -203,6 +204,9 @@ extern const CrAlgorithm *cr_algorithm_at(int i);
 
 /* NULL if the algorithm has no such hyperparameter. */
 extern const CrParameter *cr_parameter_find(const CrAlgorithm *algorithm, const char *name);
+
+/* What makes a model of this algorithm simpler; NULL: no hyperparameter does that alone. */
+extern const CrParameter *cr_parameter_restraint(const CrAlgorithm *algorithm);
 
 /*
  * Write every default (NaN for those chosen from the data) into the parameter

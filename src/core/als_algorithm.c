@@ -22,7 +22,7 @@ static const CrParameter als_parameters[] = {
 	{
 		.name = "regularization", .type = CR_PARAMETER_NUMBER, .low = 0, .high = 1e6,
 		.low_excluded = 1, .preset = 0.1, .offset = CR_COMMON(regularization),
-		.search_low = 0.02, .search_high = 0.5,
+		.search_low = 0.02, .search_high = 0.5, .restrains = 1,
 		.meaning = "strength of the penalty on large embeddings and biases"
 	},
 	{

@@ -792,7 +792,7 @@ static const CrParameter bpr_parameters[] = {
 	{
 		.name = "regularization", .type = CR_PARAMETER_NUMBER, .low = 0, .high = 10,
 		.preset = 0.01, .offset = CR_COMMON(regularization),
-		.search_low = 0.002, .search_high = 0.05,
+		.search_low = 0.002, .search_high = 0.05, .restrains = 1,
 		.meaning = "strength of the penalty on large embeddings, of each step"
 	},
 	{

@@ -440,7 +440,7 @@ static const CrParameter parameters[] = {
 	{
 		.name = "regularization", .type = CR_PARAMETER_NUMBER, .low = 0, .high = 1e9,
 		.low_excluded = 1, .from_data = 1, .preset = NAN, .offset = CR_COMMON(regularization),
-		.search_spread = 10,
+		.search_spread = 10, .restrains = 1,
 		.meaning = "penalty on large weights; where confidences are 1, in users that two items share"
 	},
 	{

@@ -13,7 +13,7 @@
 static const CrParameter ials_parameters[] = {
 	{
 		.name = "factors", .type = CR_PARAMETER_INTEGER, .low = 1, .high = CR_FACTORS_MAX,
-		.preset = 64, .offset = CR_COMMON(factors), .search = {32, 64, 128, 256},
+		.preset = 64, .offset = CR_COMMON(factors), .search = {32, 64, 128, 256, 512},
 		.meaning = "number of dimensions of an embedding"
 	},
 	{
@@ -30,7 +30,7 @@ static const CrParameter ials_parameters[] = {
 	{
 		.name = "regularization", .type = CR_PARAMETER_NUMBER, .low = 0, .high = 1e6,
 		.low_excluded = 1, .from_data = 1, .preset = NAN, .offset = CR_COMMON(regularization),
-		.search_low = 0.002, .search_high = 0.05,
+		.search_low = 0.002, .search_high = 0.05, .restrains = 1,
 		.meaning = "strength of the penalty on large embeddings"
 	},
 	{

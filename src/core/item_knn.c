@@ -353,7 +353,8 @@ static const CrParameter parameters[] = {
 	},
 	{
 		.name = "shrinkage", .type = CR_PARAMETER_NUMBER, .low = 0, .high = 1e6,
-		.preset = 20, .offset = CR_OWN(Own, shrinkage), .search_low = 1, .search_high = 500,
+		.preset = 20, .offset = CR_OWN(Own, shrinkage),
+		.search_low = 1, .search_high = 500, .restrains = 1,
 		.meaning = "added to the denominator, against similarities that few users support"
 	},
 	CR_PARAMETER_HALF_LIFE,

@@ -601,7 +601,7 @@ static const CrParameter svd_pp_parameters[] = {
 	{
 		.name = "regularization", .type = CR_PARAMETER_NUMBER, .low = 0, .high = 1,
 		.preset = 0.05, .offset = CR_COMMON(regularization),
-		.search_low = 0.02, .search_high = 0.2,
+		.search_low = 0.02, .search_high = 0.2, .restrains = 1,
 		.meaning = "strength of the penalty on large embeddings"
 	},
 	{

@@ -39,6 +39,8 @@ typedef struct Trial
 	int			number;
 	CrHyperparameters given;
 	double	   *value;			/* by fold */
+	float	  **figures;		/* by fold and user; NULL once it is out of the race */
+	double		restraint;		/* the hyperparameter that makes it simpler, as it was used */
 	int			folds;			/* judged on */
 	double		seconds;
 	char	   *error;			/* NULL: none */
@@ -63,6 +65,7 @@ typedef struct TuneRun
 	Trial	  **field;			/* those still in the race */
 	int			running;
 	int			complete;		/* folds on which all in the race have been judged */
+	int32	   *users;			/* by fold: who were judged on */
 	double		popularity_weight;	/* of this fold, once validated; NaN before */
 	double		popularity_half_life;
 } TuneRun;
@@ -125,6 +128,7 @@ draw_trials(TuneRun *run)
 
 	run->trials = palloc0((Size) count * sizeof(Trial));
 	run->field = palloc((Size) count * sizeof(Trial *));
+	run->users = palloc0((Size) run->options->folds * sizeof(int32));
 	run->running = count;
 	for (int i = 0; i < count; i++)
 	{
@@ -134,6 +138,7 @@ draw_trials(TuneRun *run)
 		trial->number = i + 1;
 		trial->given = run->base;
 		trial->value = palloc0((Size) run->options->folds * sizeof(double));
+		trial->figures = palloc0((Size) run->options->folds * sizeof(float *));
 		run->field[i] = trial;
 		cr_rng_init(&rng, run->options->seed, TRIAL_STREAM - (uint64) i);
 		if (i > 0)
@@ -240,34 +245,65 @@ set_popularity(const TuneRun *run, CrHyperparameters *given)
 		given->popularity_half_life = run->popularity_half_life;
 }
 
+static double
+restraint_of(const CrAlgorithm *algorithm, const CrHyperparameters *used)
+{
+	const CrParameter *parameter = cr_parameter_restraint(algorithm);
+
+	return parameter == NULL ? 0 : *(const double *) ((const char *) used + parameter->offset);
+}
+
 /* Judge a trial on one fold; what it does wrong costs it the race. */
 static void
-judge_trial(TuneRun *run, Trial *trial, const EventSplit *split)
+judge_trial(TuneRun *run, Trial *trial, int fold, const EventSplit *split)
 {
 	CrHyperparameters given = trial->given;
 	Recipe		recipe = {cr_algorithm_find(run->config->algorithm), &given, run->options->workers};
 	CrHyperparameters used;
-	float	   *figures = palloc((Size) split->users * sizeof(float));
+	float	   *figures = trial->figures[fold];
 	double		sum = 0;
-	char	   *error;
 
 	set_popularity(run, &given);
-	error = EvaluateTrySafely(split, &recipe, &run->measure, &run->budget, &run->progress, &used,
-							  figures);
-	if (error != NULL)
-		trial->error = error;
-	else
+	trial->error = EvaluateTrySafely(split, &recipe, &run->measure, &run->budget, &run->progress,
+									 &used, figures);
+	if (trial->error != NULL)
+		return;
+	if (trial->number == 1)
 	{
-		if (trial->number == 1)
-		{
-			run->popularity_weight = used.popularity_weight;
-			run->popularity_half_life = used.popularity_half_life;
-		}
-		for (int32 i = 0; i < split->users; i++)
-			sum += figures[i];
-		trial->value[trial->folds++] = sum / split->users;
+		run->popularity_weight = used.popularity_weight;
+		run->popularity_half_life = used.popularity_half_life;
 	}
-	pfree(figures);
+	for (int32 i = 0; i < split->users; i++)
+		sum += figures[i];
+	trial->value[trial->folds++] = sum / split->users;
+	trial->restraint = restraint_of(recipe.algorithm, &used);
+}
+
+/* Room for the figures of all that are in the race, in the search's own context. */
+static void
+make_figures(TuneRun *run, int fold, int32 users)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(GetMemoryChunkContext(run->trials));
+
+	run->users[fold] = users;
+	for (int i = 0; i < run->running; i++)
+		run->field[i]->figures[fold] = BudgetAlloc(&run->budget, (Size) users * sizeof(float),
+												   "figures of trials");
+	MemoryContextSwitchTo(old_context);
+}
+
+/* A trial that leaves the race is not compared any more. */
+static void
+free_figures(TuneRun *run, Trial *trial)
+{
+	for (int fold = 0; fold < run->options->folds; fold++)
+	{
+		if (trial->figures[fold] == NULL)
+			continue;
+		pfree(trial->figures[fold]);
+		trial->figures[fold] = NULL;
+		BudgetRelease(&run->budget, (Size) run->users[fold] * sizeof(float));
+	}
 }
 
 static void
@@ -287,6 +323,7 @@ static bool
 judge_all(TuneRun *run, int fold, const EventSplit *split)
 {
 	run->popularity_weight = run->popularity_half_life = NAN;
+	make_figures(run, fold, split->users);
 	for (int i = 0; i < run->running; i++)
 	{
 		Trial	   *trial = run->field[i];
@@ -296,7 +333,7 @@ judge_all(TuneRun *run, int fold, const EventSplit *split)
 		if (elapsed(run->started) > run->options->seconds)
 			return false;
 		INSTR_TIME_SET_CURRENT(began);
-		judge_trial(run, trial, split);
+		judge_trial(run, trial, fold, split);
 		trial->seconds += elapsed(began);
 		update_trial(run, trial);
 		commit_trial();
@@ -340,6 +377,8 @@ drop_worse(TuneRun *run)
 
 		if (trial->error == NULL && (kept < wanted || trial->number == 1))
 			run->field[kept++] = trial;
+		else
+			free_figures(run, trial);
 	}
 	qsort(run->field, (size_t) kept, sizeof(Trial *), compare_numbers);
 	run->running = kept;
@@ -371,10 +410,9 @@ run_fold(TuneRun *run, int fold)
 
 /* The best of those that were judged on most folds in full; NULL if none was judged at all. */
 static const Trial *
-find_best(const TuneRun *run)
+find_best(const TuneRun *run, int folds)
 {
 	const Trial *best = NULL;
-	int			folds = Max(run->complete, 1);
 
 	for (int i = 0; i < run->options->trials; i++)
 	{
@@ -386,6 +424,56 @@ find_best(const TuneRun *run)
 			best = trial;
 	}
 	return best;
+}
+
+/* Variance of the mean over users of the difference of two trials on one fold. */
+static double
+difference_variance(const TuneRun *run, const Trial *a, const Trial *b, int fold)
+{
+	int32		users = run->users[fold];
+	double		mean = a->value[fold] - b->value[fold];
+	double		squares = 0;
+
+	for (int32 i = 0; i < users; i++)
+	{
+		double		difference = (double) a->figures[fold][i] - b->figures[fold][i] - mean;
+
+		squares += difference * difference;
+	}
+	return users > 1 ? squares / ((double) users * (users - 1)) : 0;
+}
+
+/* Is a trial as good as the best, but for a standard error of their difference? */
+static bool
+is_as_good(const TuneRun *run, const Trial *trial, const Trial *best, int folds)
+{
+	double		variance = 0;
+
+	for (int fold = 0; fold < folds; fold++)
+		variance += difference_variance(run, trial, best, fold);
+	return mean_value(best, folds) - mean_value(trial, folds) <= sqrt(variance) / folds;
+}
+
+/*
+ * Of those in the race that are as good as the best, the most restrained: what
+ * is to be foreseen later resembles the folds less than they resemble each
+ * other (the rule of one standard error, Breiman et al., Classification and
+ * regression trees, 1984).
+ */
+static const Trial *
+choose_trial(const TuneRun *run, const Trial *best, int folds)
+{
+	const Trial *chosen = best;
+
+	for (int i = 0; i < run->options->trials; i++)
+	{
+		const Trial *trial = &run->trials[i];
+
+		if (trial->error == NULL && trial->folds >= folds && trial->figures[folds - 1] != NULL &&
+			trial->restraint > chosen->restraint && is_as_good(run, trial, best, folds))
+			chosen = trial;
+	}
+	return chosen;
 }
 
 /* Over the model's stored hyperparameters; a null takes one away. */
@@ -421,9 +509,10 @@ mark_best(const TuneRun *run, const Trial *best)
 static void
 finish(TuneRun *run)
 {
-	const Trial *best = find_best(run);
-	const Trial *own = &run->trials[0];
 	int			folds = Max(run->complete, 1);
+	const Trial *best = find_best(run, folds);
+	const Trial *own = &run->trials[0];
+	const Trial *chosen;
 	char	   *shown;
 	Jsonb	   *parameters;
 
@@ -432,17 +521,20 @@ finish(TuneRun *run)
 		ereport(NOTICE, (errmsg("no trial was finished")));
 		return;
 	}
-	parameters = TuneSpaceToJsonb(&run->space, &best->given);
+	chosen = choose_trial(run, best, folds);
+	parameters = TuneSpaceToJsonb(&run->space, &chosen->given);
 	shown = JsonbToCString(NULL, &parameters->root, VARSIZE(parameters));
-	mark_best(run, best);
-	if (run->options->apply && best != own)
+	mark_best(run, chosen);
+	if (run->options->apply && chosen != own)
 		apply_best(run, parameters);
 	ereport(NOTICE,
 			(errmsg("best of %d trials is number %d: %s %.4f, %.4f with the hyperparameters of the model",
-					run->options->trials, best->number, run->options->metric,
-					mean_value(best, folds), own->folds < folds ? 0 : mean_value(own, folds)),
-			 errdetail("Hyperparameters: %s.", shown),
-			 best == own ? errhint("Leave them as they are.") :
+					run->options->trials, chosen->number, run->options->metric,
+					mean_value(chosen, folds), own->folds < folds ? 0 : mean_value(own, folds)),
+			 chosen == best ? errdetail("Hyperparameters: %s.", shown) :
+			 errdetail("Hyperparameters: %s.  Number %d has %.4f, which is within a standard error, and less regularization.",
+					   shown, best->number, mean_value(best, folds)),
+			 chosen == own ? errhint("Leave them as they are.") :
 			 run->options->apply ? errhint("The model has them now; train it.") :
 			 errhint("commrec.alter_model() writes them into the model.")));
 }

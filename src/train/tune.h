@@ -7,7 +7,9 @@
  * are judged on the first fold, the better third of them on the second, too,
  * and so on; trial 1 goes on to the last, for comparison (Bergstra & Bengio,
  * Random search for hyper-parameter optimization, 2012; Jamieson & Talwalkar,
- * Non-stochastic best arm identification, 2016).
+ * Non-stochastic best arm identification, 2016).  Of the trials whose mean is
+ * within one standard error of the best one's, of the difference between the
+ * two, the most regularized is taken.
  *
  * A fold by time is a tenth of the events to be foreseen from all that came
  * before: the newest, the one before, and so on.  "last": the newest item of
