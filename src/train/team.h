@@ -2,10 +2,9 @@
  * team.h
  *		A leader and its parallel workers over one shared segment.
  *
- * The segment of the ParallelContext itself carries nothing but the handle of
- * ours.  An error in a worker, or its death, reaches the leader through the
- * context's error queues at its next poll for interrupts; its abort then ends
- * the others and lets go of both segments.
+ * An error in a worker, or its death, reaches the leader through the context's
+ * error queues at its next poll for interrupts; its abort then ends the others
+ * and lets go of both segments.
  */
 #ifndef COMMREC_TEAM_H
 #define COMMREC_TEAM_H

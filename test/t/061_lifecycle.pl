@@ -396,6 +396,30 @@ sql_fails($node, $_, '3F000', 'schema "commrec" does not exist', "the extension'
 $node->safe_psql('postgres', 'ALTER SCHEMA reccom RENAME TO commrec');
 is(serving_digest($node, 'lessons'), $answers, 'and named as before, models answer as before');
 
+# The library is replaced while a session is open: what it starts from then on are workers of another
+# release, with which it may share no memory.  The library of before is that of now, renamed in itself.
+my $libraries = $node->basedir . '/libraries';
+my $installed = (run_command([ 'pg_config', '--pkglibdir' ]))[0] . '/commrec.so';
+my $release   = $node->safe_psql('postgres', 'SELECT library FROM commrec.version()');
+my $former    = slurp_file($installed);
+cmp_ok($former =~ s/\x{0}\Q$release\E\x{0}/"\0" . ($release =~ tr,0-9,9,r) . "\0"/ge, '>=', 1, 'a library of another release');
+mkdir $libraries;
+append_to_file("$libraries/commrec.so", $former);
+append_to_file("$libraries/installed", slurp_file($installed));
+$node->safe_psql('postgres', "ALTER SYSTEM SET dynamic_library_path = '$libraries:\$libdir'");
+$node->reload;
+$node->safe_psql('postgres', $node->safe_psql('postgres', q{SELECT pg_get_functiondef(p.oid) FROM pg_proc AS p
+	WHERE p.pronamespace = 'commrec'::regnamespace AND p.proname = 'train'}) =~ s/commrec\.train\(/public.train(/r =~ s/\$libdir/$libraries/r);
+my $open = open_session($node);
+is(ask($open, q{SET client_min_messages = error; SELECT version FROM train('articles', workers => 1)}), '2', 'a session trains with a worker');
+rename "$libraries/installed", "$libraries/commrec.so" or die $!;
+like(ask($open, q{SELECT version FROM train('articles', workers => 1)}), qr/ERROR:  55000: commrec has been replaced by release \Q$release\E/,
+	'and may not when the library has been replaced');
+is(ask($open, q{SELECT version FROM train('articles', workers => 0)}), '3', 'alone it may');
+close_session($open);
+$node->safe_psql('postgres', 'DROP FUNCTION train; ALTER SYSTEM RESET dynamic_library_path');
+$node->reload;
+
 # Models outlive the extension: their functions go with it, their tables stay.
 $node->safe_psql('postgres', 'CREATE VIEW report AS SELECT r.* FROM lessons.recommend(7, 5) AS r');
 sql_fails($node, 'DROP EXTENSION commrec', '2BP01', 'cannot drop', 'what depends on a model\'s functions keeps the extension');
