@@ -31,13 +31,14 @@ $node->safe_psql('postgres', q{
 	GRANT CREATE ON DATABASE postgres TO owner, heir;
 	GRANT EXECUTE ON ALL ROUTINES IN SCHEMA commrec TO owner, heir;
 	GRANT SELECT ON events TO owner, heir});
-as_role('owner', q{
+my $courses = q{
 	SET client_min_messages = error;
 	SELECT commrec.create_model('courses', 'events', action_column => 'action', time_column => 'at',
 		hyperparameters => '{"factors": 8, "epochs": 3}');
 	UPDATE courses.action SET spread = 0.25 WHERE action = 'comment';
 	SELECT commrec.create_filter('courses', 'even', 'events', 'item_id % 2 = 0');
-	SELECT commrec.train('courses', workers => 0);
+	SELECT commrec.train('courses', workers => 0);};
+as_role('owner', $courses . q{
 	SELECT commrec.train('courses', '{"factors": 12}', workers => 0);
 	GRANT USAGE ON SCHEMA courses TO reader});
 # A second model, in a schema of another name, with ids that are text.
@@ -184,13 +185,7 @@ $node->safe_psql('before', q{
 	CREATE EXTENSION commrec VERSION '0.1.0';
 	GRANT EXECUTE ON ALL ROUTINES IN SCHEMA commrec TO owner, heir;
 	GRANT SELECT ON events TO owner, heir});
-as_role('owner', q{
-	SET client_min_messages = error;
-	SELECT commrec.create_model('courses', 'events', action_column => 'action', time_column => 'at',
-		hyperparameters => '{"factors": 8, "epochs": 3}');
-	UPDATE courses.action SET spread = 0.25 WHERE action = 'comment';
-	SELECT commrec.create_filter('courses', 'even', 'events', 'item_id % 2 = 0');
-	SELECT commrec.train('courses', workers => 0);
+as_role('owner', $courses . q{
 	SELECT commrec.forget(5, 'courses');
 	CALL commrec.refresh('courses', 'retrain', hyperparameters => '{"factors": 12}');
 	SELECT commrec.create_model('neighbors', 'events', action_column => 'action', time_column => 'at', algorithm => 'item_knn');
