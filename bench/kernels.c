@@ -3,14 +3,15 @@
  *		CPU seconds per epoch of the half steps, by level, solver and number of factors.
  *
  *		synthetic --binary USERS ITEMS EVENTS SEED |
- *			kernels [-k FACTORS,...] [-l LEVEL,...] [-s SOLVER,...] [-e EPOCHS] [-w] [-a A0] [-r LAMBDA]
+ *			kernels [-k FACTORS,...] [-l LEVEL,...] [-s SOLVER,...] [-e EPOCHS] [-w] [-a A0] [-r LAMBDA] [-g]
  *
  * Reads integer pairs as COPY binary writes them, ordered by user, and trains
  * with one thread for EPOCHS epochs per combination.  A line has the smallest
  * CPU time of an epoch, in whole and by half step, the arithmetic rate by the
  * lower bound 2 nnz k(k+1) + (U+I) k^3/3, its share of what sgemm reaches here,
- * and the loss after each epoch.  SOLVER: cholesky, cg (3 steps), or blas: exact
- * by CBLAS and LAPACKE, for which LEVEL does not matter.  -w gives events weights.
+ * and the loss after each epoch.  SOLVER: cholesky, cg, or blas: exact by CBLAS
+ * and LAPACKE, for which LEVEL does not matter.  -w gives events weights; -g leaves
+ * the factors in their basis, where cg takes three steps instead of two.
  *
  * bench/kernels.sh builds and runs it.
  */
@@ -22,6 +23,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/algorithm.h"
+#include "core/basis.h"
 #include "core/csr.h"
 #include "core/ials.h"
 #include "core/rng.h"
@@ -29,7 +32,6 @@
 #include "pairs.h"
 
 #define EPOCHS_MAX	64
-#define CG_STEPS	3
 
 typedef enum Solver
 {
@@ -48,6 +50,7 @@ typedef struct Options
 	const char *solvers;
 	int			epochs;
 	int			is_weighted;
+	int			is_turned;
 	double		unobserved_weight;
 	double		regularization;
 } Options;
@@ -67,7 +70,9 @@ typedef struct Run
 	Solver		solver;
 	Side		users;
 	Side		items;
+	int			is_turned;
 	float	   *gram;
+	CrBasis		basis;
 	double	   *partial;
 	void	   *workspace;
 	double		loss[EPOCHS_MAX];
@@ -86,14 +91,23 @@ random_weights(int64_t pairs)
 	return weight;
 }
 
+/* The Gram matrix of the side that is fixed, in its eigenbasis unless told otherwise. */
 static void
-compute_gram(Run *run, const Side *side)
+compute_gram(Run *run, const Side *side, const Side *fixed)
 {
 	int32_t		k = run->params.factors;
 
 	memset(run->partial, 0, (size_t) k * k * sizeof(double));
-	cr_gram_add(&run->params, side->factors, 0, side->csr.rows, run->partial, run->workspace);
-	cr_gram_finish(run->partial, 1, k, run->params.unobserved_weight, run->gram);
+	cr_gram_add(&run->params, fixed->factors, 0, fixed->csr.rows, run->partial, run->workspace);
+	if (!run->is_turned)
+	{
+		cr_gram_finish(run->partial, 1, k, run->params.unobserved_weight, run->gram);
+		return;
+	}
+	if (cr_basis_find(&run->basis, run->partial, 1) != CR_OK)
+		fail("there is no eigenbasis");
+	cr_basis_turn(&run->basis, &run->params, fixed->factors, 0, fixed->csr.rows, run->workspace);
+	cr_basis_turn_improved(&run->basis, &side->half, 0, side->csr.rows, run->workspace);
 }
 
 static CrIalsLoss
@@ -104,7 +118,7 @@ half_step(Run *run, Side *side, const Side *other)
 	double		taken;
 	CrStatus	status;
 
-	compute_gram(run, other);
+	compute_gram(run, side, other);
 	status = run->solver == SOLVER_BLAS ?
 		ials_blas_solve_rows(&side->half, 0, side->csr.rows, &loss, run->workspace) :
 		cr_ials_solve_rows(&side->half, 0, side->csr.rows, &loss, run->workspace);
@@ -121,7 +135,9 @@ side_begin(Run *run, Side *side, const CrCsr *csr, const Side *other)
 	side->cpu = 0;
 	side->half = (CrIalsHalf) {.params = &run->params, .interactions = csr,
 	.fixed = other->factors, .gram = run->gram, .solved = side->factors,
-	.cg_steps = run->solver == SOLVER_CG ? CG_STEPS : 0};
+	.cg_steps = run->solver != SOLVER_CG ? 0 : run->is_turned ? CR_CG_STEPS_TURNED : CR_CG_STEPS};
+	if (run->is_turned)
+		side->half.spectrum = run->basis.spectrum;
 }
 
 static void
@@ -178,6 +194,28 @@ report(const Run *run, int epochs, double peak)
 }
 
 static void
+basis_begin(Run *run)
+{
+	int32_t		k = run->params.factors;
+	size_t		stride = (size_t) cr_factor_stride(k);
+
+	run->basis = (CrBasis) {k, allocate(stride * sizeof(float)),
+							allocate((size_t) k * stride * sizeof(float)),
+							allocate((size_t) k * k * sizeof(double)),
+							allocate(cr_basis_workspace_size(k))};
+	cr_basis_begin(&run->basis);
+}
+
+static void
+basis_end(Run *run)
+{
+	free(run->basis.spectrum);
+	free(run->basis.turn);
+	free(run->basis.product);
+	free(run->basis.workspace);
+}
+
+static void
 train(Run *run, const Options *options, double peak)
 {
 	int32_t		k = run->params.factors;
@@ -189,6 +227,8 @@ train(Run *run, const Options *options, double peak)
 	run->gram = allocate((size_t) k * stride * sizeof(float));
 	run->partial = allocate((size_t) k * k * sizeof(double));
 	run->workspace = allocate(size + ials_blas_workspace_size(k));
+	run->is_turned = options->is_turned && run->solver != SOLVER_BLAS;
+	basis_begin(run);
 	side_begin(run, &run->users, &run->users.csr, &run->items);
 	side_begin(run, &run->items, &run->items.csr, &run->users);
 	start_users(run);
@@ -202,6 +242,7 @@ train(Run *run, const Options *options, double peak)
 	free(run->users.factors);
 	free(run->items.factors);
 	free(run->gram);
+	basis_end(run);
 	free(run->partial);
 	free(run->workspace);
 }
@@ -239,10 +280,10 @@ run_levels(Run *run, const Options *options, double peak)
 static Options
 read_options(int argc, char **argv)
 {
-	Options		options = {"64,128", "portable,avx2,avx512", "cholesky,cg,blas", 2, 0, 0.05, 0.01};
+	Options		options = {"64,128", "portable,avx2,avx512", "cholesky,cg,blas", 2, 0, 1, 0.05, 0.01};
 	int			option;
 
-	while ((option = getopt(argc, argv, "k:l:s:e:a:r:w")) != -1)
+	while ((option = getopt(argc, argv, "k:l:s:e:a:r:wg")) != -1)
 	{
 		if (option == 'k')
 			options.factors = optarg;
@@ -258,6 +299,8 @@ read_options(int argc, char **argv)
 			options.regularization = atof(optarg);
 		else if (option == 'w')
 			options.is_weighted = 1;
+		else if (option == 'g')
+			options.is_turned = 0;
 		else
 			fail("usage: see the head of bench/kernels.c");
 	}

@@ -13,7 +13,7 @@ $(OUT)/%_avx2.o: CFLAGS += -mavx2 -mfma
 $(OUT)/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 endif
 
-CORE = csr gram ials ials_cg rng simd solve solve_portable solve_avx2 solve_avx512
+CORE = basis csr gram ials ials_cg ials_dual rng simd solve solve_portable solve_avx2 solve_avx512
 OBJECTS = $(patsubst %,$(OUT)/%.o,$(CORE) ials_blas pairs kernels)
 TRAINERS = $(patsubst src/core/%.c,$(OUT)/%.o,$(wildcard src/core/*.c)) $(OUT)/pairs.o $(OUT)/trainers.o
 

@@ -52,6 +52,7 @@ typedef enum CrSolver
 } CrSolver;
 
 #define CR_CG_STEPS		3		/* of a half step, from the solution before */
+#define CR_CG_STEPS_TURNED	2	/* the same where the fixed side lies in its eigenbasis (core/basis.h) */
 
 /* How items are scored for a user. */
 typedef enum CrScorer

@@ -2,7 +2,8 @@
  * ials.c
  *		Solving rows of an implicit-ALS half step.
  *
- * A row goes through begin, add (once or in slices) and finish.  Its events'
+ * A row goes through begin, add (once or in slices) and finish, by one of three
+ * methods; this file has the primal one, and what all have in common.  Its events'
  * factors are gathered into a panel, scaled by the root of the confidence; a
  * full panel is added to the normal equations by one rank-k update.  Panels
  * begin at fixed distances from the row's first event, whatever the slices, so
@@ -66,7 +67,7 @@ cr_ials_workspace_size(int32_t factors)
 	size_t		ld = stride + CR_LANES_MAX;
 	size_t		rows = (size_t) cached_rows((int32_t) stride);
 	size_t		floats = 2 * stride * ld + stride * CR_LANES_MAX + rows * stride +
-		rows + 6 * stride;
+		rows + 7 * stride;
 
 	return floats * sizeof(float) + stride * sizeof(double);
 }
@@ -96,7 +97,8 @@ cr_ials_carve(const CrIalsParams *params, void *workspace)
 	w.residual = w.diagonal + stride;
 	w.direction = w.residual + stride;
 	w.image = w.direction + stride;
-	w.right_sum = (double *) (w.image + stride);
+	w.inverse_diagonal = w.image + stride;
+	w.right_sum = (double *) (w.inverse_diagonal + stride);
 	return w;
 }
 
@@ -125,10 +127,21 @@ clear_right(const CrIalsWorkspace *w)
 	memset(w->right_sum, 0, (size_t) w->stride * sizeof(double));
 }
 
-/* A = gram; rows and columns that only fill up a vector are zero. */
+/* A = a0*G; rows and columns that only fill up a vector are zero. */
 static void
-begin_normal(const CrIalsWorkspace *w, const float *gram)
+begin_normal(const CrIalsHalf *half, const CrIalsWorkspace *w)
 {
+	const float *gram = half->gram;
+
+	if (half->spectrum != NULL)
+	{
+		float		weight = (float) half->params->unobserved_weight;
+
+		cr_ials_clear_normal(w);
+		for (int32_t i = 0; i < w->factors; i++)
+			w->normal[(size_t) i * w->ld + i] = weight * half->spectrum[i];
+		return;
+	}
 	for (int32_t i = 0; i < w->factors; i++)
 	{
 		int32_t		from = block_start(i);
@@ -152,10 +165,27 @@ cr_ials_row_regularization(const CrIalsParams *params, double weight_sum, int64_
 	return params->regularization * pow(frequency, params->regularization_exponent);
 }
 
+static CrIalsMethod
+choose_method(const CrIalsHalf *half, int64_t events)
+{
+	if (cr_ials_prefers_dual(half, events))
+		return CR_IALS_DUAL;
+	return half->cg_steps > 0 ? CR_IALS_CG : CR_IALS_PRIMAL;
+}
+
+int
+cr_ials_row_is_improved(const CrIalsHalf *half, int64_t row)
+{
+	int64_t		events = half->interactions->start[row + 1] - half->interactions->start[row];
+
+	return events > 0 && choose_method(half, events) == CR_IALS_CG;
+}
+
 static void
 begin_state(const CrIalsHalf *half, int64_t row, CrIalsRow *state)
 {
 	state->row = row;
+	state->method = CR_IALS_PRIMAL;
 	state->first = half->interactions->start[row];
 	state->next = state->first;
 	state->end = half->interactions->start[row + 1];
@@ -174,10 +204,11 @@ cr_ials_row_begin(const CrIalsHalf *half, int64_t row, CrIalsRow *state, void *w
 	if (state->next == state->end)
 		return;					/* nothing will be solved */
 	clear_right(&w);
-	if (half->cg_steps > 0)
+	state->method = choose_method(half, state->end - state->next);
+	if (state->method == CR_IALS_CG)
 		cr_ials_cg_begin(half, &w, state);
-	else
-		begin_normal(&w, half->gram);
+	else if (state->method == CR_IALS_PRIMAL)
+		begin_normal(half, &w);
 }
 
 /* The roots of the panel's confidences, from row "filled" on; returns the sum of the confidences. */
@@ -232,7 +263,7 @@ cr_ials_gather(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *stat
 	else
 	{
 		events.weight = csr->weight + state->next;
-		events.scale = half->cg_steps > 0 ? NULL : w->scale;
+		events.scale = state->method == CR_IALS_CG ? NULL : w->scale;
 		state->weight_sum += take_weights(events.weight, count, w->scale);
 	}
 	w->kernels->gather(&events);
@@ -259,8 +290,14 @@ cr_ials_row_add(const CrIalsHalf *half, CrIalsRow *state, int64_t max_events, vo
 	int64_t		left = state->end - state->next;
 	int64_t		stop = state->next + (max_events < left ? max_events : left);
 
-	if (half->cg_steps > 0)
+	if (state->method == CR_IALS_CG)
 		return cr_ials_cg_add(half, &w, state, max_events);
+	if (state->method == CR_IALS_DUAL)
+	{
+		if (left > 0)
+			cr_ials_gather(half, &w, state, (int32_t) left, 0);
+		return 0;
+	}
 	while (state->next < stop)
 	{
 		int32_t		filled = (int32_t) ((state->next - state->first) % w.panel_rows);
@@ -347,7 +384,9 @@ cr_ials_row_join(const CrIalsHalf *half, int64_t row, const void *parts, int32_t
 	CrIalsWorkspace w = cr_ials_carve(half->params, workspace);
 	size_t		size = cr_ials_part_size(half->params->factors);
 
-	cr_ials_row_begin(half, row, state, workspace);
+	begin_state(half, row, state);
+	clear_right(&w);
+	begin_normal(half, &w);
 	state->next = state->end;
 	for (int32_t part = 0; part < count; part++)
 		join_part(&w, state, (const char *) parts + (size_t) part * size);
@@ -469,48 +508,86 @@ solve_with_jitter(const CrIalsWorkspace *w, double mean_diagonal)
 	return status;
 }
 
+static void
+keep_solution(const CrIalsHalf *half, const CrIalsWorkspace *w, int64_t row)
+{
+	memset(w->solution + w->factors, 0, (size_t) (w->stride - w->factors) * sizeof(float));
+	memcpy(half->solved + (size_t) row * w->stride, w->solution, (size_t) w->stride * sizeof(float));
+}
+
+static CrStatus
+finish_primal(const CrIalsHalf *half, const CrIalsWorkspace *w, const CrIalsRow *state,
+			  double regularization, CrIalsLoss *loss)
+{
+	double		mean_diagonal;
+	double		x_dot_b;
+	double		x_dot_x;
+	CrStatus	status;
+
+	mean_diagonal = complete_system(w, regularization, half->is_explicit ? half->constant : -1);
+	if (half->is_explicit)
+		fix_coordinate(w, half->constant);
+	status = solve_with_jitter(w, mean_diagonal);
+	if (status != CR_OK)
+		return status;
+
+	keep_solution(half, w, state->row);
+	if (half->is_explicit)
+	{
+		add_explicit_loss(half, w, state, regularization, loss);
+		return CR_OK;
+	}
+	cr_ials_sum_products(w->solution, w->right_sum, w->stride, &x_dot_b, &x_dot_x);
+	loss->fit += state->weight_sum - x_dot_b;
+	loss->penalty += regularization * x_dot_x;
+	return CR_OK;
+}
+
+/* Where floats do not suffice for the dual form, what is in the panel is solved by the primal one. */
+static CrStatus
+finish_dual(const CrIalsHalf *half, const CrIalsWorkspace *w, const CrIalsRow *state,
+			double regularization, CrIalsLoss *loss)
+{
+	int32_t		events = (int32_t) (state->end - state->first);
+	double		fit;
+	double		x_dot_b;
+	double		x_dot_x;
+
+	if (cr_ials_dual_solve(half, w, state, regularization, &fit) == CR_OK)
+	{
+		keep_solution(half, w, state->row);
+		cr_ials_sum_products(w->solution, w->right_sum, w->stride, &x_dot_b, &x_dot_x);
+		loss->fit += fit;
+		loss->penalty += regularization * x_dot_x;
+		return CR_OK;
+	}
+	begin_normal(half, w);
+	w->kernels->accumulate(w->normal, w->ld, w->panel, w->stride, events, w->dims);
+	cr_ials_flush_right(w);
+	return finish_primal(half, w, state, regularization, loss);
+}
+
 /* On failure neither the row nor the loss is touched. */
 CrStatus
 cr_ials_row_finish(const CrIalsHalf *half, CrIalsRow *state, CrIalsLoss *loss, void *workspace)
 {
 	CrIalsWorkspace w = cr_ials_carve(half->params, workspace);
 	const CrCsr *csr = half->interactions;
-	float	   *x = half->solved + (size_t) state->row * w.stride;
 	double		regularization;
-	double		mean_diagonal;
-	double		x_dot_b;
-	double		x_dot_x;
-	CrStatus	status;
 
 	if (state->next < state->end)
 		return CR_INVALID_ARGUMENT;
 	if (csr->start[state->row] == state->end)
 	{
-		memset(x, 0, (size_t) w.stride * sizeof(float));
+		memset(half->solved + (size_t) state->row * w.stride, 0, (size_t) w.stride * sizeof(float));
 		return CR_OK;
 	}
-
-	if (half->cg_steps > 0)
+	if (state->method == CR_IALS_CG)
 		return cr_ials_cg_finish(half, &w, state, loss);
 	regularization = cr_ials_row_regularization(half->params, state->weight_sum, csr->columns);
-	mean_diagonal = complete_system(&w, regularization, half->is_explicit ? half->constant : -1);
-	if (half->is_explicit)
-		fix_coordinate(&w, half->constant);
-	status = solve_with_jitter(&w, mean_diagonal);
-	if (status != CR_OK)
-		return status;
-
-	memset(w.solution + w.factors, 0, (size_t) (w.stride - w.factors) * sizeof(float));
-	memcpy(x, w.solution, (size_t) w.stride * sizeof(float));
-	if (half->is_explicit)
-	{
-		add_explicit_loss(half, &w, state, regularization, loss);
-		return CR_OK;
-	}
-	cr_ials_sum_products(x, w.right_sum, w.stride, &x_dot_b, &x_dot_x);
-	loss->fit += state->weight_sum - x_dot_b;
-	loss->penalty += regularization * x_dot_x;
-	return CR_OK;
+	if (state->method == CR_IALS_DUAL)
+		return finish_dual(half, &w, state, regularization, loss);
+	return finish_primal(half, &w, state, regularization, loss);
 }
 
 CrStatus

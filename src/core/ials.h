@@ -15,6 +15,13 @@
  * G = Y'Y.  Rows are independent, so any split of them over workers gives the
  * same bits.
  *
+ * Where the fixed side has been turned so that G is diagonal (core/basis.h),
+ * rows cost less: with D = a0*G + reg*I and the row's n events Z = (sqrt(c_j) y_j),
+ * t = (sqrt(c_j)), a short row is solved in its dual form by n equations instead
+ * of k (Woodbury's identity):
+ *		x = D^-1 Z' s,  (I + Z D^-1 Z') s = t
+ * and conjugate gradients need no product with G, and have a preconditioner.
+ *
  * Memory: factor matrices are row-major with leading dimension
  * cr_factor_stride(factors) floats; the padding holds zeros.  The caller owns
  * everything; a workspace of cr_ials_workspace_size() bytes, 64-byte aligned,
@@ -49,11 +56,13 @@ typedef struct CrIalsHalf
 	const CrCsr *interactions;	/* rows are solved; columns are the fixed side */
 	const float *fixed;			/* interactions->columns rows of factors */
 	const float *gram;			/* k x k, row-major, leading dimension cr_factor_stride(k):
-								 * a0 * Y'Y as float, full symmetric */
+								 * a0 * Y'Y as float, full symmetric; not read where there is a spectrum */
+	const float *spectrum;		/* NULL, or cr_factor_stride(k) floats: Y'Y is diagonal, and has these; padding
+								 * zero */
 	float	   *solved;			/* interactions->rows rows of factors, overwritten */
 	int			cg_steps;		/* 0: solve exactly; else improve "solved" by so many steps of
 								 * conjugate gradients (Takacs, Pilaszy & Tikk 2011) */
-	int			is_explicit;	/* see below; cg_steps is 0 then */
+	int			is_explicit;	/* see below; cg_steps is 0 and spectrum NULL then */
 	int32_t		constant;		/* of explicit rows: the coordinate that stays 1 */
 } CrIalsHalf;
 
@@ -70,6 +79,13 @@ typedef struct CrIalsHalf
  * biases are part of w.h; the constants are neither solved nor penalised.
  */
 
+typedef enum CrIalsMethod
+{
+	CR_IALS_PRIMAL,				/* k equations */
+	CR_IALS_DUAL,				/* an equation for each event */
+	CR_IALS_CG
+} CrIalsMethod;
+
 /*
  * The state of one row, or of a part of it, between slices.  A heavy row costs
  * seconds at 512 factors, so that the engine polls for interrupts between
@@ -78,12 +94,14 @@ typedef struct CrIalsHalf
 typedef struct CrIalsRow
 {
 	int64_t		row;
+	CrIalsMethod method;
 	int64_t		first;			/* event at which it began */
 	int64_t		next;			/* first event not yet accumulated */
 	int64_t		end;			/* one past the last event */
 	double		weight_sum;		/* C_u of the events accumulated so far */
 	int			pass;			/* of CG over the events; 0 finds the residual */
-	double		square;			/* |residual|^2 of CG; explicit rows: sum of the squared targets */
+	double		square;			/* of the residual of CG, by the preconditioner; explicit rows: sum of the
+								 * squared targets */
 	double		regularization; /* of CG, known after the first pass */
 } CrIalsRow;
 
@@ -121,13 +139,20 @@ extern void cr_gram_finish(const double *partials, int32_t parts, int32_t factor
 extern double cr_ials_row_regularization(const CrIalsParams *params, double weight_sum,
 										 int64_t opposite);
 
-/* Start row "row": A = gram, b = 0. */
+/*
+ * Will the row be improved from the values that it has?  Others need not hold
+ * anything that makes sense.
+ */
+extern int	cr_ials_row_is_improved(const CrIalsHalf *half, int64_t row);
+
+/* Start row "row": A = a0*G, b = 0. */
 extern void cr_ials_row_begin(const CrIalsHalf *half, int64_t row, CrIalsRow *state,
 							  void *workspace);
 
 /*
  * Accumulate at most max_events more events; returns true while some are left.
- * CG goes over the events once more for each step.
+ * CG goes over the events once more for each step.  Rows that are solved in
+ * their dual form, and those that CG gathers once, are done in one call.
  */
 extern int	cr_ials_row_add(const CrIalsHalf *half, CrIalsRow *state, int64_t max_events,
 							void *workspace);
@@ -144,12 +169,12 @@ extern void cr_ials_part_begin(const CrIalsHalf *half, int64_t row, int64_t from
 extern void cr_ials_part_save(const CrIalsHalf *half, const CrIalsRow *state, void *part,
 							  void *workspace);
 
-/* A = gram + all parts, b = the sum of theirs: the row is ready to be finished. */
+/* A = a0*G + all parts, b = the sum of theirs: the row is ready to be finished. */
 extern void cr_ials_row_join(const CrIalsHalf *half, int64_t row, const void *parts, int32_t count,
 							 CrIalsRow *state, void *workspace);
 
 /*
- * Add the regularisation, factor (jitter of 1e-6 .. 1e-2 of the mean diagonal
+ * Add the regularisation, factor (in the primal form, which the dual one falls back to: jitter of 1e-6 .. 1e-2 of the mean diagonal
  * if not positive definite), solve, write half->solved[row] and add the row's
  * terms to *loss.  A row without events gets zeros.  CR_SINGULAR or
  * CR_NOT_FINITE if there is no finite solution.

@@ -26,10 +26,11 @@ typedef struct CrIalsWorkspace
 	float	   *scale;			/* panel_rows: roots of their confidences */
 	float	   *right;			/* stride: the panel's part of b */
 	float	   *solution;		/* stride */
-	float	   *diagonal;		/* stride: A's, before any jitter */
-	float	   *residual;		/* stride: b - A x, of CG */
+	float	   *diagonal;		/* stride: A's, before any jitter; of the dual form: roots of 1 / D */
+	float	   *residual;		/* stride: b - A x, of CG; of the dual form: s */
 	float	   *direction;		/* stride: p of CG; in the first pass x */
 	float	   *image;			/* stride: A p */
+	float	   *inverse_diagonal;	/* stride: of CG's preconditioner */
 	double	   *right_sum;		/* stride: b of the panels before */
 } CrIalsWorkspace;
 
@@ -42,7 +43,17 @@ extern void cr_ials_gather(const CrIalsHalf *half, const CrIalsWorkspace *w, CrI
 /* b of the panel joins the sum. */
 extern void cr_ials_flush_right(const CrIalsWorkspace *w);
 
-/* What begin, add and finish of a row do where half->cg_steps > 0. */
+/* Is a row of so many events to be solved in its dual form? */
+extern int	cr_ials_prefers_dual(const CrIalsHalf *half, int64_t events);
+
+/*
+ * Solve a row that is in the panel as a whole into w->solution; *fit is its term
+ * of the loss.  Leaves the panel and b alone.
+ */
+extern CrStatus cr_ials_dual_solve(const CrIalsHalf *half, const CrIalsWorkspace *w,
+								   const CrIalsRow *state, double regularization, double *fit);
+
+/* What begin, add and finish of a row do by CG. */
 extern void cr_ials_cg_begin(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state);
 extern int	cr_ials_cg_add(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state,
 						   int64_t max_events);

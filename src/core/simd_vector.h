@@ -121,6 +121,59 @@ v_sum(CrVector a)
 	return _mm512_reduce_add_ps(a);
 }
 
+/* Of the four times 128 bits of a, then of b: those of even numbers. */
+CR_INLINE CrVector
+v_even_quarters(CrVector a, CrVector b)
+{
+	return _mm512_shuffle_f32x4(a, b, 0x88);
+}
+
+CR_INLINE CrVector
+v_odd_quarters(CrVector a, CrVector b)
+{
+	return _mm512_shuffle_f32x4(a, b, 0xdd);
+}
+
+/* Row i becomes what was lane i of all rows. */
+CR_INLINE void
+v_transpose(CrVector *rows)
+{
+	__m512d		pair[16];
+	CrVector	four[16];		/* four[4g + c]: of rows 4g to 4g + 3 lanes c, 4 + c, 8 + c and 12 + c */
+	CrVector	half[16];
+
+	CR_UNROLL(8)
+	for (int i = 0; i < 16; i += 2)
+	{
+		pair[i] = _mm512_castps_pd(_mm512_unpacklo_ps(rows[i], rows[i + 1]));
+		pair[i + 1] = _mm512_castps_pd(_mm512_unpackhi_ps(rows[i], rows[i + 1]));
+	}
+	CR_UNROLL(4)
+	for (int i = 0; i < 16; i += 4)
+	{
+		four[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(pair[i], pair[i + 2]));
+		four[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(pair[i], pair[i + 2]));
+		four[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(pair[i + 1], pair[i + 3]));
+		four[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(pair[i + 1], pair[i + 3]));
+	}
+	CR_UNROLL(4)
+	for (int i = 0; i < 4; i++)
+	{
+		half[i] = v_even_quarters(four[i], four[i + 4]);
+		half[i + 4] = v_odd_quarters(four[i], four[i + 4]);
+		half[i + 8] = v_even_quarters(four[i + 8], four[i + 12]);
+		half[i + 12] = v_odd_quarters(four[i + 8], four[i + 12]);
+	}
+	CR_UNROLL(4)
+	for (int i = 0; i < 4; i++)
+	{
+		rows[i] = v_even_quarters(half[i], half[i + 8]);
+		rows[i + 4] = v_even_quarters(half[i + 4], half[i + 12]);
+		rows[i + 8] = v_odd_quarters(half[i], half[i + 8]);
+		rows[i + 12] = v_odd_quarters(half[i + 4], half[i + 12]);
+	}
+}
+
 #elif defined(__AVX2__) && defined(__FMA__)
 
 #define CR_LANES	8
@@ -181,6 +234,35 @@ v_sum(CrVector a)
 	__m128		two = _mm_add_ps(four, _mm_movehl_ps(four, four));
 
 	return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+
+/* Row i becomes what was lane i of all rows. */
+CR_INLINE void
+v_transpose(CrVector *rows)
+{
+	__m256d		pair[8];
+	CrVector	four[8];		/* four[4g + c]: of rows 4g to 4g + 3 lanes c and 4 + c */
+
+	CR_UNROLL(4)
+	for (int i = 0; i < 8; i += 2)
+	{
+		pair[i] = _mm256_castps_pd(_mm256_unpacklo_ps(rows[i], rows[i + 1]));
+		pair[i + 1] = _mm256_castps_pd(_mm256_unpackhi_ps(rows[i], rows[i + 1]));
+	}
+	CR_UNROLL(2)
+	for (int i = 0; i < 8; i += 4)
+	{
+		four[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(pair[i], pair[i + 2]));
+		four[i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(pair[i], pair[i + 2]));
+		four[i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(pair[i + 1], pair[i + 3]));
+		four[i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(pair[i + 1], pair[i + 3]));
+	}
+	CR_UNROLL(4)
+	for (int i = 0; i < 4; i++)
+	{
+		rows[i] = _mm256_permute2f128_ps(four[i], four[i + 4], 0x20);
+		rows[i + 4] = _mm256_permute2f128_ps(four[i], four[i + 4], 0x31);
+	}
 }
 
 #else
@@ -244,6 +326,20 @@ CR_INLINE float
 v_sum(CrVector a)
 {
 	return (a[0] + a[2]) + (a[1] + a[3]);
+}
+
+/* Row i becomes what was lane i of all rows. */
+CR_INLINE void
+v_transpose(CrVector *rows)
+{
+	CrVector	a = rows[0];
+	CrVector	b = rows[1];
+	CrVector	c = rows[2];
+	CrVector	d = rows[3];
+
+	CR_UNROLL(4)
+	for (int i = 0; i < 4; i++)
+		rows[i] = (CrVector) {a[i], b[i], c[i], d[i]};
 }
 
 #endif

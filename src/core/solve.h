@@ -36,6 +36,18 @@ typedef struct CrGather
 	float	   *right;			/* dims floats: += weight * factors of each event */
 } CrGather;
 
+/* Some coordinates of a panel's rows, as rows of their own: for products of the rows with each other. */
+typedef struct CrTranspose
+{
+	const float *panel;			/* at the first coordinate; rows are "stride" floats apart */
+	int32_t		stride;
+	int32_t		rows;
+	int32_t		dims;			/* coordinates, whole vectors */
+	const float *scale;			/* of each coordinate */
+	float	   *to;				/* dims rows, filled up with zeros to whole vectors */
+	int32_t		to_stride;
+} CrTranspose;
+
 /* A = U'U out of place. */
 typedef struct CrFactor
 {
@@ -56,13 +68,17 @@ typedef struct CrProduct
 	int32_t		dims;
 } CrProduct;
 
-/* A step of conjugate gradients: the residual r of A x = b, the direction p and its image A p. */
+/*
+ * A step of conjugate gradients: the residual r of A x = b, the direction p and
+ * its image A p, with a diagonal preconditioner M.
+ */
 typedef struct CrDescent
 {
 	float	   *solution;
 	float	   *residual;
 	float	   *direction;		/* gets the next one */
 	const float *image;
+	const float *inverse_diagonal;	/* of M */
 	int32_t		stride;			/* floats of each, a multiple of CR_LANES_MAX */
 } CrDescent;
 
@@ -75,6 +91,9 @@ typedef struct CrSolveKernels
 	/* Upper triangle of a += panel' panel, for "rows" rows of "stride" floats. */
 	void		(*accumulate) (float *a, int32_t ld, const float *panel, int32_t stride,
 							   int32_t rows, int32_t dims);
+
+	/* to[d][row] = scale[d] * panel[row][d] */
+	void		(*transpose) (const CrTranspose *transpose);
 
 	/* 0 if A is not positive definite: then nothing is known of the factor. */
 	int			(*factor) (const CrFactor *factor);
@@ -92,7 +111,7 @@ typedef struct CrSolveKernels
 	/* a . b in double; "count" is a multiple of CR_LANES_MAX. */
 	double		(*dot) (const float *a, const float *b, int32_t count);
 
-	/* One step, where |r|^2 was "square"; returns what it is now. */
+	/* One step, where r'M^-1 r was "square"; returns what it is now. */
 	double		(*descend) (const CrDescent *descent, double square);
 } CrSolveKernels;
 

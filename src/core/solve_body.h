@@ -296,6 +296,30 @@ gather(const CrGather *gather)
 	BY_CHUNKS(gather->dims, GATHER_COLUMNS);
 }
 
+static void
+transpose(const CrTranspose *t)
+{
+	for (int32_t row = 0; row < t->rows; row += CR_LANES)
+	{
+		const float *rows = t->panel + (size_t) row * t->stride;
+		int32_t		left = t->rows - row;
+
+		for (int32_t d = 0; d < t->dims; d += CR_LANES)
+		{
+			float	   *to = t->to + (size_t) d * t->to_stride + row;
+			CrVector	block[CR_LANES];
+
+			CR_UNROLL(16)
+			for (int r = 0; r < CR_LANES; r++)
+				block[r] = r < left ? v_load(rows + (size_t) r * t->stride + d) : v_set(0.0f);
+			v_transpose(block);
+			CR_UNROLL(16)
+			for (int r = 0; r < CR_LANES; r++)
+				v_store(to + (size_t) r * t->to_stride, block[r] * v_set(t->scale[d + r]));
+		}
+	}
+}
+
 /*
  * Factor the block in place; below its diagonal rubbish is left.  inverse gets
  * the block's transposed inverse, lower triangular with zeros above.
@@ -531,6 +555,17 @@ project(const CrProduct *product, const float *x, float *to)
 	}
 }
 
+CR_INLINE double
+add_lanes(double *sum)
+{
+	for (int half = CR_LANES / 2; half > 0; half /= 2)
+	{
+		for (int lane = 0; lane < half; lane++)
+			sum[lane] += sum[lane + half];
+	}
+	return sum[0];
+}
+
 /* Products of floats are exact in double; as many sums as there are lanes. */
 CR_INLINE double
 dot_product(const float *restrict a, const float *restrict b, int32_t count)
@@ -542,12 +577,20 @@ dot_product(const float *restrict a, const float *restrict b, int32_t count)
 		for (int lane = 0; lane < CR_LANES; lane++)
 			sum[lane] += (double) a[i + lane] * b[i + lane];
 	}
-	for (int half = CR_LANES / 2; half > 0; half /= 2)
+	return add_lanes(sum);
+}
+
+CR_INLINE double
+weighted_square(const float *restrict a, const float *restrict weight, int32_t count)
+{
+	double		sum[CR_LANES] = {0};
+
+	for (int32_t i = 0; i < count; i += CR_LANES)
 	{
-		for (int lane = 0; lane < half; lane++)
-			sum[lane] += sum[lane + half];
+		for (int lane = 0; lane < CR_LANES; lane++)
+			sum[lane] += (double) a[i + lane] * a[i + lane] * weight[i + lane];
 	}
-	return sum[0];
+	return add_lanes(sum);
 }
 
 static double
@@ -556,7 +599,10 @@ dot(const float *a, const float *b, int32_t count)
 	return dot_product(a, b, count);
 }
 
-/* x += a p, r -= a A p, p = r + t p, with a = |r|^2 / (p . A p) and t = |new r|^2 / |r|^2 */
+/*
+ * x += a p, r -= a A p, p = M^-1 r + t p, with a = r'M^-1 r / (p . A p), and t the
+ * new r'M^-1 r as a part of the old one
+ */
 static double
 descend(const CrDescent *descent, double square)
 {
@@ -573,13 +619,14 @@ descend(const CrDescent *descent, double square)
 		v_store(x, v_fma(length, v_load(descent->direction + i), v_load(x)));
 		v_store(r, v_fnma(length, v_load(descent->image + i), v_load(r)));
 	}
-	new_square = dot_product(descent->residual, descent->residual, descent->stride);
+	new_square = weighted_square(descent->residual, descent->inverse_diagonal, descent->stride);
 	turn = v_set((float) (new_square / square));
 	for (int32_t i = 0; i < descent->stride; i += CR_LANES)
 	{
 		float	   *p = descent->direction + i;
+		CrVector	next = v_load(descent->residual + i) * v_load(descent->inverse_diagonal + i);
 
-		v_store(p, v_fma(turn, v_load(p), v_load(descent->residual + i)));
+		v_store(p, v_fma(turn, v_load(p), next));
 	}
 	return new_square;
 }
@@ -588,6 +635,7 @@ const CrSolveKernels SOLVE_TABLE = {
 	.lanes = CR_LANES,
 	.gather = gather,
 	.accumulate = accumulate,
+	.transpose = transpose,
 	.factor = factor,
 	.substitute = substitute,
 	.multiply = multiply,
