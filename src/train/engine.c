@@ -2,7 +2,7 @@
  * engine.c
  *		The life of an engine: plan, memory, run, results.
  *
- * EnginePrepare transposes (leader alone); EngineRun runs 0 to "epochs" epochs
+ * EnginePrepare transposes (leader alone); EngineRun runs up to "epochs" epochs
  * as engine_shared.h describes them, by all participants.
  *
  * The block of arrays is a DSM segment where workers were asked for and one
@@ -89,14 +89,15 @@ fill_shared(EngineShared *shared, const EngineParams *params, const EngineLayout
 	shared->layout = *layout;
 	shared->ials = params->ials;
 	shared->is_explicit = params->is_explicit;
-	shared->cg_steps = params->cg_steps;
+	shared->cg_steps = layout->is_turned && params->cg_steps > 0 ? CR_CG_STEPS_TURNED :
+		params->cg_steps;
 	shared->epochs = params->epochs;
 	shared->last_epoch = params->epochs - 1;
 	shared->tolerance = params->tolerance;
 	shared->seed = params->seed;
 	strlcpy(shared->phase, params->phase, sizeof(shared->phase));
 	BarrierInit(&shared->barrier, 0);
-	pg_atomic_init_u32(&shared->stop_phase, (uint32) params->epochs * ENGINE_STEPS + 1);
+	pg_atomic_init_u32(&shared->stop_phase, (uint32) params->epochs * ENGINE_STEPS + 2);
 	pg_atomic_init_u32(&shared->workers, 0);
 	pg_atomic_init_u64(&shared->worker_cpu, 0);
 }
@@ -118,10 +119,13 @@ EngineCreate(const EngineParams *params, MemoryBudget *budget, PairArrays *array
 	shared = allocate_block(engine, layout.total);
 	fill_shared(shared, params, &layout);
 	EngineViewInit(&engine->view, shared);
-	for (int phase = 0; phase < 1 + params->epochs * ENGINE_STEPS; phase++)
+	for (int phase = 0; phase < params->epochs * ENGINE_STEPS + 2; phase++)
 		pg_atomic_init_u64(&engine->view.counters[phase], 0);
 	for (int epoch = 0; epoch < params->epochs; epoch++)
 		pg_atomic_init_u64(&engine->view.cpu[epoch], 0);
+
+	if (layout.is_turned)
+		cr_basis_begin(&engine->view.basis);
 
 	users = &engine->view.side[SIDE_USERS];
 	arrays->start = users->start;

@@ -33,8 +33,8 @@ typedef struct EngineParams
 	int64		pairs;
 	bool		is_weighted;	/* room for confidences; false: all are 1 */
 	int32		epochs;
-	int			cg_steps;		/* 0: exact half steps; else conjugate gradients, so many steps each,
-								 * but for the users' last half step */
+	int			cg_steps;		/* 0: exact half steps; else conjugate gradients, so many steps each (in an
+								 * eigenbasis CR_CG_STEPS_TURNED), but for the users' last half step */
 	bool		is_explicit;	/* weights are ratings less their mean; the last two of ials.factors are
 								 * bias and constant */
 	double		mean_rating;	/* goes into the items' biases in the end, so that scores are ratings */

@@ -96,25 +96,43 @@ place_side(EngineLayout *layout, EngineSideLayout *side, const EngineParams *par
 	side->heavy = place(layout, side->heavy_max, sizeof(EngineHeavy));
 }
 
+/* Depends on the size alone, so that the aggregate, too, learns what train() does. */
+static void
+place_basis(EngineLayout *layout, const EngineParams *params)
+{
+	int64		factors = params->ials.factors;
+	int64		stride = cr_factor_stride(params->ials.factors);
+
+	layout->is_turned = !params->is_explicit && params->users + params->items >= ENGINE_TURNED_MIN;
+	if (!layout->is_turned)
+	{
+		layout->gram = place(layout, factors * stride, sizeof(float));
+		return;
+	}
+	layout->spectrum = place(layout, stride, sizeof(float));
+	layout->turn = place(layout, factors * stride, sizeof(float));
+	layout->product = place(layout, factors * factors, sizeof(double));
+	layout->eigen = place(layout, 1, cr_basis_workspace_size(params->ials.factors));
+}
+
 void
 EngineLayoutCompute(const EngineParams *params, EngineLayout *layout)
 {
 	EngineSideLayout *users = &layout->side[SIDE_USERS];
 	EngineSideLayout *items = &layout->side[SIDE_ITEMS];
 	int64		factors = params->ials.factors;
-	int64		stride = cr_factor_stride(params->ials.factors);
 
 	memset(layout, 0, sizeof(EngineLayout));
 	place(layout, 1, sizeof(EngineShared));
 	place_side(layout, users, params, params->users);
 	place_side(layout, items, params, params->items);
-	layout->counters = place(layout, 1 + (int64) params->epochs * ENGINE_STEPS,
+	layout->counters = place(layout, (int64) params->epochs * ENGINE_STEPS + 2,
 							 sizeof(pg_atomic_uint64));
 	layout->partials = place(layout, Max(users->ranges, items->ranges) * factors * factors,
 							 sizeof(double));
 	layout->parts = place(layout, Max(users->parts_max, items->parts_max),
 						  cr_ials_part_size(params->ials.factors));
-	layout->gram = place(layout, factors * stride, sizeof(float));
+	place_basis(layout, params);
 	layout->loss = place(layout, params->epochs, sizeof(double));
 	layout->seconds = place(layout, params->epochs, sizeof(double));
 	layout->cpu = place(layout, params->epochs, sizeof(pg_atomic_uint64));
@@ -148,6 +166,24 @@ view_side(EngineView *view, EngineSideNumber number)
 	side->interactions.weight = side->weight;
 }
 
+static void
+view_basis(EngineView *view)
+{
+	char	   *base = (char *) view->shared;
+	const EngineLayout *layout = &view->shared->layout;
+
+	if (!layout->is_turned)
+	{
+		view->gram = (float *) (base + layout->gram);
+		return;
+	}
+	view->basis.factors = view->shared->ials.factors;
+	view->basis.spectrum = (float *) (base + layout->spectrum);
+	view->basis.turn = (float *) (base + layout->turn);
+	view->basis.product = (double *) (base + layout->product);
+	view->basis.workspace = base + layout->eigen;
+}
+
 void
 EngineViewInit(EngineView *view, EngineShared *shared)
 {
@@ -161,7 +197,7 @@ EngineViewInit(EngineView *view, EngineShared *shared)
 	view->counters = (pg_atomic_uint64 *) (base + shared->layout.counters);
 	view->partials = (double *) (base + shared->layout.partials);
 	view->parts = base + shared->layout.parts;
-	view->gram = (float *) (base + shared->layout.gram);
+	view_basis(view);
 	view->loss = (double *) (base + shared->layout.loss);
 	view->seconds = (double *) (base + shared->layout.seconds);
 	view->cpu = (pg_atomic_uint64 *) (base + shared->layout.cpu);
@@ -175,6 +211,7 @@ EngineViewInit(EngineView *view, EngineShared *shared)
 		side->half.interactions = &side->interactions;
 		side->half.fixed = view->side[1 - number].factors;
 		side->half.gram = view->gram;
+		side->half.spectrum = view->basis.spectrum;
 		side->half.solved = side->factors;
 		side->half.is_explicit = shared->is_explicit;
 		side->half.constant = shared->ials.factors - (number == SIDE_USERS ? 1 : 2);

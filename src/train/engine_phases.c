@@ -93,11 +93,76 @@ gram_range(EngineView *view, const EngineSide *side, int64 unit)
 	}
 }
 
-static void
-reduce_gram(EngineView *view, const EngineSide *side)
+/* What a side's rows are solved by: exact, or CG's steps. */
+static CrIalsHalf
+half_step(const EngineView *view, const EnginePhase *phase)
 {
-	cr_gram_finish(view->partials, side->layout->ranges, view->shared->ials.factors,
-				   view->shared->ials.unobserved_weight, view->gram);
+	const EngineShared *shared = view->shared;
+	CrIalsHalf	half = view->side[phase->solved].half;
+	bool		is_exact = phase->solved == SIDE_USERS && phase->epoch == shared->last_epoch;
+
+	half.cg_steps = is_exact ? 0 : shared->cg_steps;
+	return half;
+}
+
+/* Finite interactions whose solution is not finite: that is divergence too. */
+static void
+check_solution(CrStatus status, const EngineSide *side)
+{
+	if (status == CR_NOT_FINITE)
+		status = CR_SINGULAR;
+	if (status != CR_OK)
+		CheckComputation(status, psprintf("An embedding of the %s", side->name));
+}
+
+static void
+reduce_gram(EngineView *view, EngineSideNumber solved)
+{
+	const EngineShared *shared = view->shared;
+	int32		ranges = view->side[1 - solved].layout->ranges;
+
+	if (shared->layout.is_turned)
+		check_solution(cr_basis_find(&view->basis, view->partials, ranges), &view->side[solved]);
+	else
+		cr_gram_finish(view->partials, ranges, shared->ials.factors,
+					   shared->ials.unobserved_weight, view->gram);
+}
+
+static int64
+turn_units(const EngineSide *side)
+{
+	return (side->layout->rows + ENGINE_TURN_ROWS - 1) / ENGINE_TURN_ROWS;
+}
+
+/* Rows of the fixed side first, then those of the other one that are improved. */
+static void
+turn_factors(EngineView *view, const EnginePhase *phase, int64 unit)
+{
+	const EngineSide *solved = &view->side[phase->solved];
+	const EngineSide *fixed = &view->side[1 - phase->solved];
+	bool		is_fixed = unit < turn_units(fixed);
+	RowRange	rows = unit_rows(is_fixed ? fixed : solved,
+								 is_fixed ? unit : unit - turn_units(fixed), ENGINE_TURN_ROWS);
+	CrIalsHalf	half = half_step(view, phase);
+
+	if (is_fixed)
+		cr_basis_turn(&view->basis, half.params, fixed->factors, rows.from, rows.to,
+					  view->workspace);
+	else
+		cr_basis_turn_improved(&view->basis, &half, rows.from, rows.to, view->workspace);
+}
+
+static void
+turn_back(EngineView *view, int64 unit)
+{
+	const EngineSide *users = &view->side[SIDE_USERS];
+	bool		is_user = unit < turn_units(users);
+	const EngineSide *side = is_user ? users : &view->side[SIDE_ITEMS];
+	RowRange	rows = unit_rows(side, is_user ? unit : unit - turn_units(users),
+								 ENGINE_TURN_ROWS);
+
+	cr_basis_turn(&view->basis, &view->shared->ials, side->factors, rows.from, rows.to,
+				  view->workspace);
 }
 
 static void
@@ -129,13 +194,7 @@ static void
 finish_row(EngineView *view, const EngineSide *side, const CrIalsHalf *half, CrIalsRow *state,
 		   CrIalsLoss *loss)
 {
-	CrStatus	status = cr_ials_row_finish(half, state, loss, view->workspace);
-
-	/* Finite interactions whose solution is not finite: that is divergence too. */
-	if (status == CR_NOT_FINITE)
-		status = CR_SINGULAR;
-	if (status != CR_OK)
-		CheckComputation(status, psprintf("An embedding of the %s", side->name));
+	check_solution(cr_ials_row_finish(half, state, loss, view->workspace), side);
 	CHECK_FOR_INTERRUPTS();
 }
 
@@ -154,51 +213,36 @@ solve_heavy(EngineView *view, const EngineSide *side, int64 number)
 }
 
 static void
-solve_unit(EngineView *view, const EngineSide *side, int64 unit, int cg_steps)
+solve_unit(EngineView *view, const EngineSide *side, const CrIalsHalf *half, int64 unit)
 {
-	CrIalsHalf	half = side->half;
 	CrIalsLoss	loss = {0, 0};
 	int64		end = EngineUnitRow(side, unit + 1);
 
-	half.cg_steps = cg_steps;
 	for (int64 row = EngineUnitRow(side, unit); row < end; row++)
 	{
 		CrIalsRow	state;
 
 		if (EngineIsHeavy(side, row))
 			continue;
-		cr_ials_row_begin(&half, row, &state, view->workspace);
-		add_events(view, &half, &state);
-		finish_row(view, side, &half, &state, &loss);
+		cr_ials_row_begin(half, row, &state, view->workspace);
+		add_events(view, half, &state);
+		finish_row(view, side, half, &state, &loss);
 	}
 	side->losses[unit] = loss;
 }
 
-/* The half step of a side: heavy rows first. */
+/* Heavy rows first. */
 static void
-solve_side(EngineView *view, EngineSideNumber number, int64 unit, int epoch)
+solve_side(EngineView *view, const EnginePhase *phase, int64 unit)
 {
-	const EngineShared *shared = view->shared;
-	const EngineSide *side = &view->side[number];
-	bool		is_exact = number == SIDE_USERS && epoch == shared->last_epoch;
-	int64		heavy = shared->heavy[number];
+	const EngineSide *side = &view->side[phase->solved];
+	CrIalsHalf	half = half_step(view, phase);
+	int64		heavy = view->shared->heavy[phase->solved];
 
 	if (unit < heavy)
 		solve_heavy(view, side, unit);
 	else
-		solve_unit(view, side, unit - heavy, is_exact ? 0 : shared->cg_steps);
-}
-
-/* The Gram matrix of one side, and the parts of the other's heavy rows. */
-static void
-sum_side(EngineView *view, EngineSideNumber number, int64 unit)
-{
-	int64		parts = view->shared->parts[1 - number];
-
-	if (unit < parts)
-		sum_part(view, 1 - number, unit);
-	else
-		gram_range(view, &view->side[number], unit - parts);
+		solve_unit(view, side, &half, unit - heavy);
 }
 
 static double
@@ -280,95 +324,114 @@ end_epoch(EngineView *view, int epoch, uint32 phase)
 	if (!is_over(view, epoch, &shared->has_diverged))
 		return;
 	if (shared->cg_steps > 0 && epoch != shared->last_epoch && !shared->has_diverged)
+	{
 		shared->last_epoch = epoch + 1; /* which ends with the users' exact solutions */
+		return;
+	}
+	if (shared->layout.is_turned)
+		cr_basis_way_back(&view->basis);
+	/* Whoever reads this in the same phase sees a later phase either way, and arrives. */
+	pg_atomic_write_u32(&shared->stop_phase, phase + 2);
+}
+
+/* Also while the epoch's end, in this very phase, says which phase is the last one: it is none of these. */
+static EnginePhase
+read_phase(const EngineView *view, uint32 number)
+{
+	EnginePhase phase = {STEP_START, SIDE_USERS, 0};
+	int			step;
+
+	if (number == 0)
+		return phase;
+	phase.epoch = (int) ((number - 1) / ENGINE_STEPS);
+	step = (int) ((number - 1) % ENGINE_STEPS);
+	if (number + 1 == pg_atomic_read_u32(&view->shared->stop_phase))
+		phase.step = STEP_TURN_BACK;
+	else if (step == ENGINE_STEPS - 1)
+		phase.step = STEP_EPOCH_END;
 	else
-		/* Whoever reads this in the same phase sees a later phase either way, and arrives. */
-		pg_atomic_write_u32(&shared->stop_phase, phase + 1);
+	{
+		phase.step = (EngineStep) (step % ENGINE_HALF_STEPS);
+		phase.solved = step < ENGINE_HALF_STEPS ? SIDE_ITEMS : SIDE_USERS;
+	}
+	return phase;
 }
 
 static int64
-phase_units(const EngineView *view, uint32 phase)
+phase_units(const EngineView *view, const EnginePhase *phase)
 {
-	const EngineSide *users = &view->side[SIDE_USERS];
-	const EngineSide *items = &view->side[SIDE_ITEMS];
 	const EngineShared *shared = view->shared;
+	const EngineSide *solved = &view->side[phase->solved];
+	const EngineSide *fixed = &view->side[1 - phase->solved];
+	bool		is_turned = shared->layout.is_turned;
 
-	if (phase == 0)
-		return start_units(users) + start_units(items);
-	switch ((EngineStep) ((phase - 1) % ENGINE_STEPS))
+	switch (phase->step)
 	{
-		case STEP_ITEM_GRAM:
-			return shared->parts[SIDE_USERS] + items->layout->ranges;
-		case STEP_SOLVE_USERS:
-			return shared->heavy[SIDE_USERS] + users->layout->units;
-		case STEP_USER_GRAM:
-			return shared->parts[SIDE_ITEMS] + users->layout->ranges;
-		case STEP_SOLVE_ITEMS:
-			return shared->heavy[SIDE_ITEMS] + items->layout->units;
-		case STEP_ITEM_REDUCE:
-		case STEP_USER_REDUCE:
+		case STEP_START:
+			return start_units(solved) + start_units(fixed);
+		case STEP_GRAM:
+			return fixed->layout->ranges;
+		case STEP_TURN:
+			if (!is_turned)
+				return 0;
+			return turn_units(fixed) + (half_step(view, phase).cg_steps > 0 ? turn_units(solved) : 0);
+		case STEP_PARTS:
+			return shared->parts[phase->solved];
+		case STEP_SOLVE:
+			return shared->heavy[phase->solved] + solved->layout->units;
+		case STEP_REDUCE:
 		case STEP_EPOCH_END:
 			return 1;
+		case STEP_TURN_BACK:
+			return is_turned ? turn_units(solved) + turn_units(fixed) : 0;
 	}
 	return 0;					/* not reached */
 }
 
 static void
-run_unit(EngineView *view, uint32 phase, int64 unit)
+run_unit(EngineView *view, uint32 number, const EnginePhase *phase, int64 unit)
 {
-	int			epoch = phase == 0 ? 0 : (int) ((phase - 1) / ENGINE_STEPS);
-
-	if (phase == 0)
+	switch (phase->step)
 	{
-		start_factors(view, unit);
-		return;
-	}
-	switch ((EngineStep) ((phase - 1) % ENGINE_STEPS))
-	{
-		case STEP_ITEM_GRAM:
-			sum_side(view, SIDE_ITEMS, unit);
+		case STEP_START:
+			start_factors(view, unit);
 			break;
-		case STEP_ITEM_REDUCE:
-			reduce_gram(view, &view->side[SIDE_ITEMS]);
+		case STEP_GRAM:
+			gram_range(view, &view->side[1 - phase->solved], unit);
 			break;
-		case STEP_SOLVE_USERS:
-			solve_side(view, SIDE_USERS, unit, epoch);
+		case STEP_REDUCE:
+			reduce_gram(view, phase->solved);
 			break;
-		case STEP_USER_GRAM:
-			sum_side(view, SIDE_USERS, unit);
+		case STEP_TURN:
+			turn_factors(view, phase, unit);
 			break;
-		case STEP_USER_REDUCE:
-			reduce_gram(view, &view->side[SIDE_USERS]);
+		case STEP_PARTS:
+			sum_part(view, phase->solved, unit);
 			break;
-		case STEP_SOLVE_ITEMS:
-			solve_side(view, SIDE_ITEMS, unit, epoch);
+		case STEP_SOLVE:
+			solve_side(view, phase, unit);
 			break;
 		case STEP_EPOCH_END:
-			end_epoch(view, epoch, phase);
+			end_epoch(view, phase->epoch, number);
+			break;
+		case STEP_TURN_BACK:
+			turn_back(view, unit);
 			break;
 	}
 }
 
-/* The Gram steps count as the beginning of the half step that they are for. */
+/* The steps before a side is solved count as the beginning of its half step. */
 static void
-report_progress(EngineView *view, uint32 phase, double part)
+report_progress(EngineView *view, const EnginePhase *phase, double part)
 {
-	EngineShared *shared = view->shared;
-	int			epoch;
-	int			step;
-	bool		is_users;
-	double		half;
+	int			epochs = view->shared->epochs;
+	bool		is_users = phase->solved == SIDE_USERS;
+	double		half = phase->step == STEP_SOLVE ? part : phase->step == STEP_EPOCH_END ? 1.0 : 0.0;
 
-	if (phase == 0)
+	if (phase->step == STEP_START || phase->step == STEP_TURN_BACK)
 		return;
-	epoch = (int) ((phase - 1) / ENGINE_STEPS);
-	step = (int) ((phase - 1) % ENGINE_STEPS);
-	is_users = step > STEP_SOLVE_ITEMS;
-	half = step == STEP_SOLVE_USERS || step == STEP_SOLVE_ITEMS ? part :
-		step == STEP_EPOCH_END ? 1.0 : 0.0;
-	ProgressEpoch(view->progress, epoch + 1, shared->epochs,
-				  view->side[is_users ? SIDE_USERS : SIDE_ITEMS].name,
-				  (epoch + (is_users ? 0.5 : 0.0) + 0.5 * half) / shared->epochs);
+	ProgressEpoch(view->progress, phase->epoch + 1, epochs, view->side[phase->solved].name,
+				  (phase->epoch + (is_users ? 0.5 : 0.0) + 0.5 * half) / epochs);
 }
 
 /* Verbose lines of the epochs that have ended; a late leader has some to make up for. */
@@ -384,10 +447,11 @@ report_epochs(EngineView *view)
 }
 
 static void
-run_phase(EngineView *view, uint32 phase)
+run_phase(EngineView *view, uint32 number)
 {
-	int64		units = phase_units(view, phase);
-	pg_atomic_uint64 *counter = &view->counters[phase];
+	EnginePhase phase = read_phase(view, number);
+	int64		units = phase_units(view, &phase);
+	pg_atomic_uint64 *counter = &view->counters[number];
 
 	for (;;)
 	{
@@ -395,8 +459,8 @@ run_phase(EngineView *view, uint32 phase)
 
 		if (unit >= units)
 			return;
-		run_unit(view, phase, unit);
-		report_progress(view, phase, (double) (unit + 1) / units);
+		run_unit(view, number, &phase, unit);
+		report_progress(view, &phase, (double) (unit + 1) / units);
 		CHECK_FOR_INTERRUPTS();
 	}
 }
@@ -422,7 +486,9 @@ EngineParticipate(EngineView *view, Progress *progress)
 		run_phase(view, phase);
 		BarrierArriveAndWait(&shared->barrier, PG_WAIT_EXTENSION);
 		phase++;
-		if (phase > 1 && (phase - 1) % ENGINE_STEPS == 0)
+		/* The way back counts as part of the last epoch. */
+		if (phase > 1 && ((phase - 1) % ENGINE_STEPS == 0 ||
+						  phase == pg_atomic_read_u32(&shared->stop_phase)))
 		{
 			CostsEpochEnd(&view->cpu[(phase - 1) / ENGINE_STEPS - 1], &shared->worker_cpu,
 						  &view->cpu_counted);

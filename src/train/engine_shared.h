@@ -11,6 +11,8 @@
  *	- the arrays of interactions: the leader, before workers start;
  *	- factors, losses, partial Gram matrices: whoever claimed the unit that they
  *	  belong to; others read them after the next barrier only;
+ *	- the Gram matrix, or the basis: whoever claimed the one unit that makes it; the
+ *	  way back, too, is made at the end of the last epoch;
  *	- cpu[], worker_cpu: every participant adds what it has spent, after the
  *	  barrier that ends an epoch; the leader reads them when the workers are gone;
  *	- heavy rows and parts: the leader, before workers start;
@@ -24,34 +26,43 @@
 #include "port/atomics.h"
 #include "storage/barrier.h"
 
+#include "core/basis.h"
 #include "train/engine.h"
 
 #define ENGINE_START_ROWS	1024	/* rows of a unit of initialising factors */
+#define ENGINE_TURN_ROWS	1024	/* of a unit of turning them, some milliseconds at most */
+#define ENGINE_TURNED_MIN	4096	/* rows of both sides, for which eigenvectors are worth their time */
 #define ENGINE_RANGES_MAX	32		/* partial Gram matrices of a side */
 
 /*
  * Rows are solved in units of about the same work, which may hold any number
  * of rows, also none.  A heavy row is none of them: whoever is free sums up
- * parts of its events while the Gram matrix for the same half step is made, and
- * its solution is a unit of its own, before the others.
+ * parts of its events before the units are solved, and its solution is a unit of
+ * its own, before the others.
  *
  * Barrier phase 0 initialises the factors; epoch e (from 0) is the phases
- * 1 + ENGINE_STEPS * e and on, one per step.  Users are solved last, so that
- * what is published of a user is the exact solution for the published items,
- * just what folding the user in would give.
+ * 1 + ENGINE_STEPS * e and on: the steps of the items' half step, those of the
+ * users', and the end of the epoch; after the last epoch there is one phase more.
+ * Users are solved last, so that what is published of a user is the exact
+ * solution for the published items, just what folding the user in would give.
+ *
+ * Unless there are only few rows, or ratings, half steps are made in the
+ * eigenbasis of the fixed side, core/basis.h.
  */
 typedef enum EngineStep
 {
-	STEP_USER_GRAM,
-	STEP_USER_REDUCE,
-	STEP_SOLVE_ITEMS,
-	STEP_ITEM_GRAM,
-	STEP_ITEM_REDUCE,
-	STEP_SOLVE_USERS,
-	STEP_EPOCH_END
+	STEP_GRAM,					/* of the fixed side */
+	STEP_REDUCE,				/* its parts together; the basis */
+	STEP_TURN,					/* into the basis */
+	STEP_PARTS,					/* of heavy rows */
+	STEP_SOLVE,
+	STEP_EPOCH_END,
+	STEP_START,
+	STEP_TURN_BACK
 } EngineStep;
 
-#define ENGINE_STEPS	(STEP_EPOCH_END + 1)
+#define ENGINE_HALF_STEPS	(STEP_SOLVE + 1)
+#define ENGINE_STEPS	(2 * ENGINE_HALF_STEPS + 1)
 
 typedef enum EngineSideNumber
 {
@@ -60,6 +71,14 @@ typedef enum EngineSideNumber
 } EngineSideNumber;
 
 #define ENGINE_SIDES	(SIDE_ITEMS + 1)
+
+/* What a phase of the barrier is. */
+typedef struct EnginePhase
+{
+	EngineStep	step;
+	EngineSideNumber solved;	/* the side whose half step it is */
+	int			epoch;
+} EnginePhase;
 
 typedef struct EngineSideLayout
 {
@@ -93,10 +112,15 @@ typedef struct EngineHeavy
 typedef struct EngineLayout
 {
 	EngineSideLayout side[ENGINE_SIDES];
+	bool		is_turned;		/* half steps are made in eigenbases */
 	Size		counters;		/* pg_atomic_uint64, one per phase: units claimed */
 	Size		partials;		/* double[ranges * k * k] */
 	Size		parts;			/* cr_ials_part_size() bytes each, of one side at a time */
-	Size		gram;			/* float[k * stride] */
+	Size		gram;			/* float[k * stride], unless turned */
+	Size		spectrum;		/* of the CrBasis, if turned: float[stride], */
+	Size		turn;			/* float[k * stride], */
+	Size		product;		/* double[k * k], */
+	Size		eigen;			/* cr_basis_workspace_size() bytes */
 	Size		loss;			/* double[epochs] */
 	Size		seconds;		/* double[epochs] */
 	Size		cpu;			/* pg_atomic_uint64[epochs]: microseconds of all participants */
@@ -152,7 +176,8 @@ typedef struct EngineView
 	pg_atomic_uint64 *counters;
 	double	   *partials;
 	char	   *parts;
-	float	   *gram;
+	float	   *gram;			/* NULL if turned */
+	CrBasis		basis;			/* if turned */
 	double	   *loss;
 	double	   *seconds;
 	pg_atomic_uint64 *cpu;
