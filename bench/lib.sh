@@ -71,7 +71,8 @@ participants()
 	postmaster=$(head -n 1 "$WORK/data/postmaster.pid")
 	while read -r pid
 	do
-		if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "parallel worker for PID $leader"
+		# A process may be gone by now: stderr is redirected first, so that its file may be missing.
+		if tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q "parallel worker for PID $leader"
 		then
 			printf '%s\n' "$pid"
 		fi
