@@ -7,12 +7,11 @@
 int
 cr_activity_slot(int64_t age)
 {
-	int			slot = CR_ACTIVITY_RECENT;
+	int			slot;
 
 	if (age < CR_ACTIVITY_RECENT)
 		return age < 0 ? 0 : (int) age;
-	for (int64_t ages = age / CR_ACTIVITY_RECENT; ages > 1; ages /= 2)
-		slot++;
+	slot = CR_ACTIVITY_RECENT + 63 - __builtin_clzll((uint64_t) (age / CR_ACTIVITY_RECENT));
 	return slot < CR_ACTIVITY_OLDEST ? slot : CR_ACTIVITY_OLDEST;
 }
 

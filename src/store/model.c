@@ -27,9 +27,6 @@
 #include "common/guc.h"
 #include "store/model.h"
 
-/* Monday 2001-01-01 00:00 UTC, so that buckets of seven days are ISO weeks. */
-#define BUCKET_ORIGIN	(INT64CONST(366) * USECS_PER_DAY)
-
 /* The row of a commrec_model table while it is being read. */
 typedef struct ConfigRow
 {
@@ -357,13 +354,12 @@ BucketWidth(const Interval *bucket)
 	return width;
 }
 
-/* Division rounds towards zero, buckets go down. */
 int64
 BucketOrdinal(TimestampTz time, int64 bucket_width)
 {
-	int64		offset = time - BUCKET_ORIGIN;
+	CrDivisor	width = cr_divisor(bucket_width);
 
-	return offset / bucket_width - (offset % bucket_width < 0 ? 1 : 0);
+	return BucketOrdinalBy(&width, time);
 }
 
 /* A wide bucket may start before the first timestamp, and even before the first int64. */

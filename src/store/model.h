@@ -13,9 +13,12 @@
 #ifndef COMMREC_MODEL_H
 #define COMMREC_MODEL_H
 
-#include "common/ident.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "common/ident.h"
+#include "core/divisor.h"
 
 /* Names of a model's tables. */
 #define MODEL_CONFIG			"commrec_model"
@@ -94,6 +97,16 @@ extern int64 BucketWidth(const Interval *bucket);
  */
 extern int64 BucketOrdinal(TimestampTz time, int64 bucket_width);
 extern TimestampTz BucketOrdinalStart(int64 ordinal, int64 bucket_width);
+
+/* A Monday, so that buckets of seven days are ISO weeks. */
+#define BUCKET_ORIGIN	(INT64CONST(366) * USECS_PER_DAY)
+
+/* BucketOrdinal for many times; "width" is cr_divisor() of the bucket's. */
+static inline int64
+BucketOrdinalBy(const CrDivisor *width, TimestampTz time)
+{
+	return cr_floor_divide(width, time - BUCKET_ORIGIN);
+}
 
 /* Start of the bucket that holds "time". */
 extern TimestampTz BucketStart(TimestampTz time, int64 bucket_width);

@@ -21,6 +21,10 @@
 
 #define WHAT				"activity of items"
 
+/* Events from the one at hand to those whose items, and then sums, are fetched. */
+#define ITEMS_AHEAD			32
+#define SUMS_AHEAD			16
+
 /* Half satisfied is satisfied. */
 #define SATISFIED			0.5
 
@@ -38,18 +42,6 @@ Free(const ItemActivity *activity, void *array, int64 count, Size width)
 	BudgetFree(activity->log->budget, array, (Size) Max(count, 1) * width);
 }
 
-/* Buckets between an event and the newest one. */
-static int64
-EventAge(const ItemActivity *activity, int64 event)
-{
-	TimestampTz bucket = BucketStart(activity->log->time[event], activity->bucket_width);
-	int64		age;
-
-	if (pg_sub_s64_overflow(activity->newest, bucket, &age))
-		return PG_INT64_MAX;
-	return age / activity->bucket_width;
-}
-
 /* Without times there is but one slot, and every item has something in it. */
 static void
 UseOneSlot(ItemActivity *activity)
@@ -59,7 +51,7 @@ UseOneSlot(ItemActivity *activity)
 	for (int32 item = 0; item < items; item++)
 	{
 		EVENTS_POLL(item);
-		activity->used[item] = UINT64CONST(1) << CR_ACTIVITY_NO_TIME;
+		activity->item[item].used = UINT64CONST(1) << CR_ACTIVITY_NO_TIME;
 	}
 }
 
@@ -67,22 +59,26 @@ static void
 FindSlots(ItemActivity *activity)
 {
 	const EventLog *log = activity->log;
+	CrDivisor	width = cr_divisor(activity->bucket_width);
+	int64		newest;
 
-	activity->used = AllocZero(activity, EventsItems(log), sizeof(uint64));
+	activity->item = AllocZero(activity, EventsItems(log), sizeof(ItemSlots));
 	if (log->time == NULL)
 	{
 		UseOneSlot(activity);
 		return;
 	}
-	activity->slot = AllocZero(activity, log->count, sizeof(uint8));
+	newest = BucketOrdinalBy(&width, log->age_origin);
+	activity->slot = BudgetAlloc(log->budget, log->count * sizeof(uint8), WHAT);
 	for (int64 e = 0; e < log->count; e++)
 	{
-		bool		has_time = log->time[e] != EVENT_NO_TIME;
+		uint8		slot = CR_ACTIVITY_NO_TIME;
 
 		EVENTS_POLL(e);
-		activity->slot[e] = has_time ? cr_activity_slot(EventAge(activity, e)) :
-			CR_ACTIVITY_NO_TIME;
-		activity->used[log->item[e]] |= UINT64CONST(1) << activity->slot[e];
+		if (log->time[e] != EVENT_NO_TIME)
+			slot = (uint8) cr_activity_slot(newest - BucketOrdinalBy(&width, log->time[e]));
+		activity->slot[e] = slot;
+		activity->item[log->item[e]].used |= UINT64CONST(1) << slot;
 	}
 }
 
@@ -97,13 +93,27 @@ PlaceSums(ItemActivity *activity)
 {
 	int32		items = EventsItems(activity->log);
 
-	activity->start = AllocZero(activity, (int64) items + 1, sizeof(int64));
 	for (int32 item = 0; item < items; item++)
 	{
 		EVENTS_POLL(item);
-		activity->start[item + 1] = activity->start[item] + pg_popcount64(activity->used[item]);
+		activity->item[item].start = activity->sums;
+		activity->sums += pg_popcount64(activity->item[item].used);
 	}
-	activity->sum = AllocZero(activity, activity->start[items], sizeof(SlotSum));
+	activity->sum = AllocZero(activity, activity->sums, sizeof(SlotSum));
+}
+
+/* What events a little further on will need, which is anywhere: fetch it meanwhile. */
+static inline void
+FetchAhead(const ItemActivity *activity, int64 event)
+{
+	const EventLog *log = activity->log;
+
+	if (event + ITEMS_AHEAD >= log->count)
+		return;
+	if (activity->slot != NULL)
+		__builtin_prefetch(&activity->item[log->item[event + ITEMS_AHEAD]]);
+	event += SUMS_AHEAD;
+	__builtin_prefetch(ItemActivitySum(activity, log->item[event], EventSlot(activity, event)), 1);
 }
 
 /* Add one user's events on one item, [from, to), that fall into one slot. */
@@ -139,6 +149,22 @@ AddReader(ItemActivity *activity, int64 from, int64 to, int slot)
 	sum->positive += signals > 0 ? satisfaction >= SATISFIED * (double) signals : preference > 0;
 }
 
+/* The same of an event that is all that its user has had to do with its item. */
+static inline void
+AddLoneEvent(ItemActivity *activity, int64 event)
+{
+	const EventLog *log = activity->log;
+	SlotSum    *sum = ItemActivitySum(activity, log->item[event], EventSlot(activity, event));
+	double		added = EventPreference(log, event);
+	double		signal = EventSignal(log, event);
+
+	sum->events++;
+	sum->users++;
+	if (added > 0 && EventScaleOf(log, event)->preference > 0)
+		sum->preference += added;
+	sum->positive += isnan(signal) ? added > 0 : signal >= SATISFIED;
+}
+
 /* Add up one user's events, an item and a slot at a time. */
 static void
 AddUser(ItemActivity *activity, int64 from, int64 end)
@@ -150,8 +176,19 @@ AddUser(ItemActivity *activity, int64 from, int64 end)
 	{
 		uint64		slots = 0;
 
+		EVENTS_POLL(from);
+		if (from + 1 == end || item[from + 1] != item[from])
+		{
+			FetchAhead(activity, from);
+			AddLoneEvent(activity, from);
+			to = from + 1;
+			continue;
+		}
 		for (to = from; to < end && item[to] == item[from]; to++)
+		{
+			FetchAhead(activity, to);
 			slots |= UINT64CONST(1) << EventSlot(activity, to);
+		}
 		for (; slots != 0; slots &= slots - 1)
 			AddReader(activity, from, to, pg_rightmost_one_pos64(slots));
 	}
@@ -205,7 +242,7 @@ Publish(const ItemActivity *activity, const ModelConfig *config)
 		EVENTS_POLL(item);
 		for (int slot = CR_ACTIVITY_SLOTS - 1; slot >= 0; slot--)
 		{
-			if (activity->used[item] >> slot & 1)
+			if (ItemActivityHas(activity, item, slot))
 				PublishSlot(activity, item, slot, writer);
 		}
 	}
@@ -233,11 +270,8 @@ SumAndPublish(ItemActivity *activity, const EventLog *log, const ModelConfig *co
 static void
 FreeSums(ItemActivity *activity)
 {
-	int32		items = EventsItems(activity->log);
-
-	Free(activity, activity->sum, activity->start[items], sizeof(SlotSum));
-	Free(activity, activity->start, (int64) items + 1, sizeof(int64));
-	Free(activity, activity->used, items, sizeof(uint64));
+	Free(activity, activity->sum, activity->sums, sizeof(SlotSum));
+	Free(activity, activity->item, EventsItems(activity->log), sizeof(ItemSlots));
 }
 
 float *

@@ -19,31 +19,42 @@ typedef struct SlotSum
 	int32		positive;		/* of these users */
 } SlotSum;
 
+/* An item's slots that have anything in them, and where their sums are. */
+typedef struct ItemSlots
+{
+	uint64		used;			/* a bit each */
+	int64		start;			/* the first sum */
+} ItemSlots;
+
 typedef struct ItemActivity
 {
 	const EventLog *log;
 	int64		bucket_width;	/* microseconds */
 	TimestampTz newest;			/* start of the newest bucket; EVENT_NO_TIME if no event has a time */
 	uint8	   *slot;			/* by event; NULL: none has a time */
-	uint64	   *used;			/* by item: its slots */
-	int64	   *start;			/* by item: its first sum; one more for the end */
+	ItemSlots  *item;
+	int64		sums;
 	SlotSum    *sum;
 } ItemActivity;
 
 static inline bool
 ItemActivityHas(const ItemActivity *activity, int32 item, int slot)
 {
-	return (activity->used[item] >> slot & 1) != 0;
+	return (activity->item[item].used >> slot & 1) != 0;
 }
 
 /* The sum of a slot that the item has. */
 static inline SlotSum *
 ItemActivitySum(const ItemActivity *activity, int32 item, int slot)
 {
-	uint64		before = activity->used[item] & ((UINT64CONST(1) << slot) - 1);
+	const ItemSlots *slots = &activity->item[item];
+	uint64		before;
 
-	/* Counting bits is a call, and most items of a model without times have but one. */
-	return &activity->sum[activity->start[item] + (before == 0 ? 0 : pg_popcount64(before))];
+	/* Without times every item has one slot. */
+	if (activity->newest == EVENT_NO_TIME)
+		return &activity->sum[item];
+	before = slots->used & ((UINT64CONST(1) << slot) - 1);
+	return &activity->sum[slots->start + (before == 0 ? 0 : pg_popcount64(before))];
 }
 
 /*

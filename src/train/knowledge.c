@@ -54,11 +54,14 @@ KnowledgeRequireFinite(double number)
 }
 
 void
-KnowledgeReadWeights(Knowledge *knowledge)
+KnowledgeBegin(Knowledge *knowledge, const EventLog *log, const ModelConfig *config)
 {
-	const ActionTable *actions = knowledge->log->actions;
+	const ActionTable *actions = log->actions;
 	int			count = ActionTableCount(actions);
 
+	knowledge->log = log;
+	knowledge->config = config;
+	knowledge->bucket_width = cr_divisor(config->bucket_width);
 	knowledge->action_spread = palloc(Max(count, 1) * sizeof(double));
 	for (int i = 0; i < count; i++)
 		knowledge->action_spread[i] = ActionTableGet(actions, (int16) i)->spread;
@@ -81,10 +84,14 @@ SumItems(Knowledge *knowledge, WeightSums *sums)
 			double		weight = knowledge->action_spread[KnowledgeAction(log, e)];
 
 			EVENTS_POLL(e);
-			items->spread[item] += weight;
-			items->reach[item] += item != last;
-			KnowledgeAddWeight(sums, weight);
+			if (item != last)
+				items->reach[item]++;
 			last = item;
+			/* Most events spread nothing. */
+			if (weight == 0)
+				continue;
+			items->spread[item] += weight;
+			KnowledgeAddWeight(sums, weight);
 		}
 	}
 }
@@ -223,10 +230,8 @@ KnowledgePublish(const EventLog *log, const ModelConfig *config)
 	WeightSums	sums = {0.0, 0.0};
 	WeightSums	timed_sums = {0.0, 0.0};
 
-	knowledge->log = log;
-	knowledge->config = config;
 	EmptyTables(config);
-	KnowledgeReadWeights(knowledge);
+	KnowledgeBegin(knowledge, log, config);
 	ComputeItems(knowledge, &sums);
 	PublishItems(knowledge);
 	if (log->time != NULL)

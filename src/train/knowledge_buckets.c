@@ -69,7 +69,6 @@ CountBuckets(Knowledge *knowledge, IdMap *map, WeightSums *sums)
 {
 	const EventLog *log = knowledge->log;
 	BucketSpread *buckets = &knowledge->buckets;
-	int64		width = knowledge->config->bucket_width;
 
 	buckets->room = FIRST_BUCKETS;
 	buckets->events = KnowledgeAlloc(knowledge, buckets->room, sizeof(double));
@@ -83,7 +82,7 @@ CountBuckets(Knowledge *knowledge, IdMap *map, WeightSums *sums)
 		EVENTS_POLL(e);
 		if (log->time[e] == EVENT_NO_TIME)
 			continue;
-		number = AddBucket(knowledge, map, BucketOrdinal(log->time[e], width));
+		number = AddBucket(knowledge, map, BucketOrdinalBy(&knowledge->bucket_width, log->time[e]));
 		buckets->events[number]++;
 		buckets->spread[number] += weight;
 		KnowledgeAddWeight(sums, weight);
@@ -198,7 +197,7 @@ int32
 KnowledgeBucket(Knowledge *knowledge, TimestampTz time)
 {
 	BucketCache *cache = &knowledge->cache;
-	int64		ordinal = BucketOrdinal(time, knowledge->config->bucket_width);
+	int64		ordinal = BucketOrdinalBy(&knowledge->bucket_width, time);
 	int			slot = CacheSlot(ordinal);
 
 	if (cache->number[slot] < 0 || cache->ordinal[slot] != ordinal)

@@ -48,6 +48,7 @@ typedef struct Knowledge
 {
 	const EventLog *log;
 	const ModelConfig *config;
+	CrDivisor	bucket_width;
 	double	   *action_spread;	/* by action */
 	ItemSpread	items;
 	BucketSpread buckets;
@@ -59,8 +60,8 @@ extern void *KnowledgeAlloc(const Knowledge *knowledge, int64 count, Size width)
 extern void KnowledgeFree(const Knowledge *knowledge, void *numbers, int64 count, Size width);
 extern void KnowledgeRequireFinite(double number);
 
-/* What is asked of every event's action, in arrays of their own. */
-extern void KnowledgeReadWeights(Knowledge *knowledge);
+/* Of this log: what is asked of every event, in forms that answer fast. */
+extern void KnowledgeBegin(Knowledge *knowledge, const EventLog *log, const ModelConfig *config);
 
 /* w_j from R_j and A_j; the sums are over single events. */
 extern void KnowledgeComputeCoefficients(ItemSpread *items, const WeightSums *sums);

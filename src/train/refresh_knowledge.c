@@ -262,9 +262,9 @@ WriteItemActivity(const KnowledgeUpdate *update)
 {
 	RefreshFold *run = update->run;
 	const EventLog *known = &run->known;
-	int64		width = run->config->bucket_width;
-	int64		first = BucketOrdinal(update->first, width);
-	int64		last = BucketOrdinal(known->newest, width);
+	CrDivisor	width = cr_divisor(run->config->bucket_width);
+	int64		first = BucketOrdinalBy(&width, update->first);
+	int64		last = BucketOrdinalBy(&width, known->newest);
 	uint8	   *left_out = FoldAlloc(run, known->count, sizeof(uint8));
 
 	for (int64 from = first; from <= last; from += CR_ACTIVITY_RECENT)
@@ -274,7 +274,7 @@ WriteItemActivity(const KnowledgeUpdate *update)
 
 		for (int64 e = 0; e < known->count; e++)
 		{
-			int64		bucket = BucketOrdinal(known->time[e], width);
+			int64		bucket = BucketOrdinalBy(&width, known->time[e]);
 
 			EVENTS_POLL(e);
 			left_out[e] = bucket < from || bucket >= from + CR_ACTIVITY_RECENT;
@@ -308,10 +308,8 @@ FoldKnowledge(RefreshFold *run)
 
 	memset(&update, 0, sizeof(update));
 	update.run = run;
-	update.knowledge.log = &run->known;
-	update.knowledge.config = run->config;
 	update.first = BucketStart(run->fold.folded_until, run->config->bucket_width);
-	KnowledgeReadWeights(&update.knowledge);
+	KnowledgeBegin(&update.knowledge, &run->known, run->config);
 	ReadItems(&update);
 	AddItems(&update);
 	WriteItems(&update);
