@@ -19,12 +19,13 @@
 #include "train/trainer.h"
 
 #define BLOCK_ITEMS		64
+#define LANES			8			/* in which the highest of a block is found at once */
 #define BATCH_USERS		64			/* scored by one matrix product */
 #define BATCH_FLOATS	4194304		/* scores in memory, unless one user has more */
 #define TILE_ITEMS		32768		/* of a product between two polls: about 10 ms */
 #define WORK_MAX		INT64CONST(400000000)	/* users times items */
 #define WORK_USERS_MIN	500			/* however many items there are */
-#define TOLERANCE		3e-3	/* the ranking is there long before the last digits of the loss */
+#define TOLERANCE		1e-2	/* the ranking is there long before the last digits of the loss */
 
 /* By position in the catalogue, padded to whole blocks. */
 typedef struct BlockedRow
@@ -46,13 +47,15 @@ typedef struct BlendScorer
 	int32	   *user;			/* to validate on: grid->users of them */
 	uint8	   *is_relevant;	/* by position, of the user at hand */
 	BlockedRow	popularity[BLEND_HALF_LIVES_MAX];
-	BlockedRow	model;			/* scores of the user at hand; -infinity for what was seen */
-	BlockedRow	none;			/* 0; -infinity for what was seen */
+	BlockedRow	model;			/* scores of the user at hand, in "scores"; -infinity for what was seen */
+	BlockedRow	none;			/* 0; -infinity for what was seen, but not in "highest" */
 	Trainer    *trainer;		/* NULL: popularity alone is scored */
 	TrainerResult result;
 	CrNeighborSums sums;		/* of one user, where scores come from lists */
+	float	   *item_factors;	/* by position; NULL where scores come from lists */
 	float	   *batch;			/* factors of BATCH_USERS users */
-	float	   *scores;			/* batch_users x items, in the engine's order of items */
+	float	   *list_scores;	/* of one user, in the engine's order of items; NULL without lists */
+	float	   *scores;			/* batch_users rows by position, padded to whole blocks */
 	int32		batch_users;
 } BlendScorer;
 
@@ -75,17 +78,28 @@ scorer_alloc(const BlendScorer *scorer, int64 count, Size width)
 	return BlendAlloc(scorer->split->memory, count, width);
 }
 
+static Size
+padded_items(const BlendScorer *scorer)
+{
+	return (Size) scorer->blocks * BLOCK_ITEMS;
+}
+
 /* Padding is -infinity: never recommended. */
+static void
+row_pad(const BlendScorer *scorer, float *value)
+{
+	for (Size i = (Size) scorer->items; i < padded_items(scorer); i++)
+		value[i] = -INFINITY;
+}
+
 static BlockedRow
 row_alloc(const BlendScorer *scorer)
 {
 	BlockedRow	row;
-	int64		padded = (int64) scorer->blocks * BLOCK_ITEMS;
 
-	row.value = (float *) scorer_alloc(scorer, padded, sizeof(float));
+	row.value = (float *) scorer_alloc(scorer, (int64) padded_items(scorer), sizeof(float));
 	row.highest = (float *) scorer_alloc(scorer, scorer->blocks, sizeof(float));
-	for (int64 i = scorer->items; i < padded; i++)
-		row.value[i] = -INFINITY;
+	row_pad(scorer, row.value);
 	return row;
 }
 
@@ -95,11 +109,17 @@ row_find_highest(const BlendScorer *scorer, BlockedRow *row)
 	for (int32 block = 0; block < scorer->blocks; block++)
 	{
 		const float *value = row->value + (Size) block * BLOCK_ITEMS;
-		float		highest = value[0];
+		float		highest[LANES];
 
-		for (int i = 1; i < BLOCK_ITEMS; i++)
-			highest = value[i] > highest ? value[i] : highest;
-		row->highest[block] = highest;
+		memcpy(highest, value, sizeof(highest));
+		for (int at = LANES; at < BLOCK_ITEMS; at += LANES)
+		{
+			for (int i = 0; i < LANES; i++)
+				highest[i] = value[at + i] > highest[i] ? value[at + i] : highest[i];
+		}
+		for (int i = 1; i < LANES; i++)
+			highest[0] = highest[i] > highest[0] ? highest[i] : highest[0];
+		row->highest[block] = highest[0];
 	}
 }
 
@@ -354,7 +374,10 @@ top_ndcg(const BlendScorer *scorer, const TopTen *top, int32 relevant)
 	return cr_ndcg(ranks, hits, relevant, BLEND_TOP);
 }
 
-/* Set "none" and the marks up for a user, or back. */
+/*
+ * Set "none" and the marks up for a user, or back.  That a block may have been
+ * seen as a whole is not worth looking for: 0 is a bound of it all the same.
+ */
 static void
 mark_user(BlendScorer *scorer, int32 user, bool is_set)
 {
@@ -375,9 +398,21 @@ add_ndcg(BlendGrid *grid, int h, int w, double ndcg, double popular)
 	grid->gain_square[h][w] += (ndcg - popular) * (ndcg - popular);
 }
 
-/* Add one user's nDCG to every cell of the grid. */
+/* The scores of a user, without what he has seen. */
 static void
-score_user(BlendScorer *scorer, int32 user, const float *scores)
+set_model(BlendScorer *scorer, int32 user, float *scores)
+{
+	const Touched *touched = scorer->split->touched;
+
+	for (int64 pair = touched->start[user]; pair < touched->start[user + 1]; pair++)
+		scores[scorer->position[touched->item[pair]]] = -INFINITY;
+	scorer->model.value = scores;
+	row_find_highest(scorer, &scorer->model);
+}
+
+/* Add one user's nDCG to every cell of the grid; his scores by the model are changed. */
+static void
+score_user(BlendScorer *scorer, int32 user, float *scores)
 {
 	const BlendSplit *split = scorer->split;
 	BlendGrid  *grid = scorer->grid;
@@ -386,11 +421,7 @@ score_user(BlendScorer *scorer, int32 user, const float *scores)
 	TopTen		top;
 
 	mark_user(scorer, user, true);
-	for (int32 at = 0; at < scorer->items; at++)
-		scorer->model.value[at] = scorer->none.value[at] +
-			scores[scorer->engine_item[scorer->item[at]]];
-	row_find_highest(scorer, &scorer->model);
-	row_find_highest(scorer, &scorer->none);
+	set_model(scorer, user, scores);
 
 	/* Weight 0, the first of the grid, is the same for every half-life. */
 	top_find(scorer, &scorer->model, &scorer->popularity[0], 0.0f, &top);
@@ -422,12 +453,14 @@ score_by_lists(BlendScorer *scorer, int32 from, int32 count)
 	{
 		int64		row = scorer->engine_user[scorer->user[from + i]];
 		int64		first = users->start[row];
-		float	   *scores = scorer->scores + (Size) i * (Size) scorer->items;
+		float	   *scores = scorer->scores + (Size) i * padded_items(scorer);
 
 		TrainerListSums(&scorer->result.trained.lists, users->column + first,
 						users->weight == NULL ? NULL : users->weight + first,
 						users->start[row + 1] - first, &scorer->sums);
-		cr_neighbor_scores(&scorer->sums, NULL, scores);
+		cr_neighbor_scores(&scorer->sums, NULL, scorer->list_scores);
+		for (int32 at = 0; at < scorer->items; at++)
+			scores[at] = scorer->list_scores[scorer->engine_item[scorer->item[at]]];
 	}
 }
 
@@ -450,10 +483,18 @@ score_by_factors(BlendScorer *scorer, int32 from, int32 count)
 		int32		items = Min(TILE_ITEMS, scorer->items - first);
 
 		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, items, trained->factors, 1.0f,
-					scorer->batch, (int) stride, trained->item_factors + first * stride,
-					(int) stride, 0.0f, scorer->scores + first, scorer->items);
+					scorer->batch, (int) stride, scorer->item_factors + first * stride,
+					(int) stride, 0.0f, scorer->scores + first, (int) padded_items(scorer));
 		CHECK_FOR_INTERRUPTS();
 	}
+}
+
+static void
+score_nothing(BlendScorer *scorer, int32 count)
+{
+	for (int32 i = 0; i < count; i++)
+		memset(scorer->scores + (Size) i * padded_items(scorer), 0,
+			   (Size) scorer->items * sizeof(float));
 }
 
 /* Scores of the users [from, from + count) of the list for the whole catalogue. */
@@ -461,7 +502,7 @@ static void
 score_batch(BlendScorer *scorer, int32 from, int32 count)
 {
 	if (scorer->trainer == NULL)
-		memset(scorer->scores, 0, (Size) count * (Size) scorer->items * sizeof(float));
+		score_nothing(scorer, count);
 	else if (scorer->split->recipe->algorithm->scorer == CR_SCORER_LISTS)
 		score_by_lists(scorer, from, count);
 	else
@@ -480,7 +521,8 @@ score_users(BlendScorer *scorer, Progress *progress)
 		score_batch(scorer, from, count);
 		for (int32 i = 0; i < count; i++)
 		{
-			score_user(scorer, scorer->user[from + i], scorer->scores + (Size) i * scorer->items);
+			score_user(scorer, scorer->user[from + i],
+					   scorer->scores + (Size) i * padded_items(scorer));
 			ProgressPhase(progress, "validating", -1);
 			CHECK_FOR_INTERRUPTS();
 		}
@@ -512,6 +554,24 @@ sums_alloc(BlendScorer *scorer)
 						  (int32 *) scorer_alloc(scorer, pages, sizeof(int32)),
 						  (double *) scorer_alloc(scorer, (int64) pages * CR_NEIGHBOR_PAGE,
 												  sizeof(double)), pages);
+	scorer->list_scores = (float *) scorer_alloc(scorer, scorer->items, sizeof(float));
+}
+
+/* The items' factors in the order of the catalogue, so that scores come in it. */
+static void
+factors_alloc(BlendScorer *scorer)
+{
+	const CrTrained *trained = &scorer->result.trained;
+	Size		stride = (Size) trained->stride;
+
+	scorer->item_factors = (float *) scorer_alloc(scorer, scorer->items, stride * sizeof(float));
+	for (int32 at = 0; at < scorer->items; at++)
+	{
+		EVENTS_POLL(at);
+		memcpy(scorer->item_factors + (Size) at * stride,
+			   trained->item_factors + (Size) scorer->engine_item[scorer->item[at]] * stride,
+			   stride * sizeof(float));
+	}
 }
 
 /* The buffers of scoring, once the model is there. */
@@ -523,13 +583,18 @@ scorer_prepare(BlendScorer *scorer)
 										   scorer->result.trained.stride, sizeof(float));
 	if (scorer->split->recipe->algorithm->scorer == CR_SCORER_LISTS)
 		sums_alloc(scorer);
-	scorer->scores = (float *) scorer_alloc(scorer, (int64) scorer->batch_users * scorer->items,
-											sizeof(float));
+	else if (scorer->trainer != NULL)
+		factors_alloc(scorer);
+	scorer->scores = (float *) scorer_alloc(scorer, (int64) scorer->batch_users *
+											(int64) padded_items(scorer), sizeof(float));
+	for (int32 i = 0; i < scorer->batch_users; i++)
+		row_pad(scorer, scorer->scores + (Size) i * padded_items(scorer));
 	scorer->is_relevant = (uint8 *) scorer_alloc(scorer, scorer->items, 1);
 	memset(scorer->is_relevant, 0, (Size) scorer->items);
-	scorer->model = row_alloc(scorer);
+	scorer->model.highest = (float *) scorer_alloc(scorer, scorer->blocks, sizeof(float));
 	scorer->none = row_alloc(scorer);
 	memset(scorer->none.value, 0, (Size) scorer->items * sizeof(float));
+	memset(scorer->none.highest, 0, (Size) scorer->blocks * sizeof(float));
 }
 
 bool
