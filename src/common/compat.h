@@ -8,6 +8,7 @@
 #define COMMREC_COMPAT_H
 
 #include "access/genam.h"
+#include "access/tableam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
@@ -19,6 +20,7 @@
 #include "storage/dsm.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 
 /* PG 16 moved the macros over variable-length values out of postgres.h. */
 #if PG_VERSION_NUM >= 160000
@@ -77,6 +79,34 @@ CommrecInsertIndexTuples(ResultRelInfo *result_relation pg_attribute_unused(), T
 #else
 	return ExecInsertIndexTuples(result_relation, slot, estate, false, false, NULL, NIL, false);
 #endif
+}
+
+/* Update a row, its index entries too where they change; PG 16 tells which indexes want one. */
+static inline TM_Result
+CommrecUpdateTuple(ResultRelInfo *result_relation, EState *estate, ItemPointer place,
+				   TupleTableSlot *slot, CommandId command)
+{
+	Relation	table = result_relation->ri_RelationDesc;
+	TM_FailureData failure;
+	LockTupleMode mode;
+	TM_Result	result;
+#if PG_VERSION_NUM < 160000
+	bool		indexes = false;
+#else
+	TU_UpdateIndexes indexes = TU_None;
+#endif
+
+	result = table_tuple_update(table, place, slot, command, GetActiveSnapshot(), InvalidSnapshot,
+								true, &failure, &mode, &indexes);
+	if (result != TM_Ok || !indexes || result_relation->ri_NumIndices == 0)
+		return result;
+#if PG_VERSION_NUM < 160000
+	CommrecInsertIndexTuples(result_relation, slot, estate);
+#else
+	ExecInsertIndexTuples(result_relation, slot, estate, false, false, NULL, NIL,
+						  indexes == TU_Summarizing);
+#endif
+	return result;
 }
 
 /* PG 14 dropped the executor state's "current" result relation; before, index insertion reads it. */

@@ -15,16 +15,16 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "common/compat.h"
-#include "store/bulk.h"
+#include "store/bulk_internal.h"
+#include "store/deploy.h"
 
-#define BATCH_ROWS		1000
 #define BATCH_BYTES		65536
-#define COLUMNS_MAX		8
 
 /* Placeholders for the model's own id types. */
 #define USER_ID_TYPE	((Oid) 1)
@@ -39,65 +39,48 @@ typedef struct BulkColumn
 typedef struct BulkTable
 {
 	const char *name;
-	BulkColumn	columns[COLUMNS_MAX];
+	int			keys;			/* of the primary key, the first of the columns */
+	BulkColumn	columns[BULK_COLUMNS_MAX];
 } BulkTable;
 
 /* The tables that are written in bulk, as in doc/design.md. */
 static const BulkTable bulk_tables[] = {
-	{MODEL_USER_EMBEDDING, {
+	{MODEL_USER_EMBEDDING, 2, {
 		{"version", INT4OID}, {"user_id", USER_ID_TYPE}, {"embedding", BYTEAOID},
 		{"seen", BYTEAOID}, {"preferences", BYTEAOID}, {"items", INT4OID}
 	}},
-	{MODEL_ITEM_EMBEDDING, {
+	{MODEL_ITEM_EMBEDDING, 2, {
 		{"version", INT4OID}, {"item_id", ITEM_ID_TYPE}, {"item_no", INT4OID},
 		{"embedding", BYTEAOID}, {"popularity", FLOAT4OID}, {"popular_no", INT4OID},
 		{"users", INT4OID}
 	}},
-	{MODEL_ITEM_BLOCK, {
+	{MODEL_ITEM_BLOCK, 2, {
 		{"version", INT4OID}, {"block", INT4OID}, {"items", INT4OID}, {"max_norm", FLOAT4OID},
 		{"codes", BYTEAOID}
 	}},
-	{MODEL_ITEM_NEIGHBOR, {
+	{MODEL_ITEM_NEIGHBOR, 2, {
 		{"version", INT4OID}, {"item_no", INT4OID}, {"neighbors", BYTEAOID}
 	}},
-	{MODEL_ITEM_SPREAD, {
+	{MODEL_ITEM_SPREAD, 1, {
 		{"item_id", ITEM_ID_TYPE}, {"reach", INT8OID}, {"spread", FLOAT8OID},
 		{"coefficient", FLOAT8OID}
 	}},
-	{MODEL_SPREAD_FACTOR, {
+	{MODEL_SPREAD_FACTOR, 1, {
 		{"bucket", TIMESTAMPTZOID}, {"events", INT8OID}, {"spread", FLOAT8OID},
 		{"factor", FLOAT8OID}
 	}},
-	{MODEL_USER_ACTIVITY, {
+	{MODEL_USER_ACTIVITY, 2, {
 		{"user_id", USER_ID_TYPE}, {"bucket", TIMESTAMPTZOID}, {"interactions", INT8OID},
 		{"items", INT8OID}, {"spread", FLOAT8OID}, {"satisfaction", FLOAT8OID},
 		{"signals", INT8OID}
 	}},
-	{MODEL_TRENDING, {
+	{MODEL_TRENDING, 2, {
 		{"version", INT4OID}, {"place", INT4OID}, {"item_no", INT4OID}, {"trend", FLOAT4OID}
 	}},
-	{MODEL_ITEM_ACTIVITY, {
+	{MODEL_ITEM_ACTIVITY, 2, {
 		{"item_id", ITEM_ID_TYPE}, {"bucket", TIMESTAMPTZOID}, {"until", TIMESTAMPTZOID},
 		{"events", INT8OID}, {"users", INT8OID}, {"positive", INT8OID}, {"preference", FLOAT8OID}
 	}}
-};
-
-struct BulkWriter
-{
-	MemoryContext context;		/* owns the writer and its slots */
-	Relation	table;
-	TupleDesc	descriptor;		/* a copy, see NextSlot */
-	EState	   *estate;
-	ResultRelInfo *result_relation;
-	BulkInsertState insert_state;
-	CommandId	command;
-	int			columns;		/* values of a row */
-	AttrNumber	position[COLUMNS_MAX];	/* attribute index of each value, from 0 */
-	int			slot_count;		/* slots made so far */
-	int			queued;			/* slots in use */
-	Size		queued_bytes;
-	int64		written;
-	TupleTableSlot *slots[BATCH_ROWS];
 };
 
 static const BulkTable *
@@ -162,7 +145,8 @@ MapColumns(BulkWriter *writer, const BulkTable *known, const ModelConfig *config
 	TupleDesc	descriptor = RelationGetDescr(writer->table);
 	int			live = 0;
 
-	while (writer->columns < COLUMNS_MAX && known->columns[writer->columns].name != NULL)
+	writer->keys = known->keys;
+	while (writer->columns < BULK_COLUMNS_MAX && known->columns[writer->columns].name != NULL)
 	{
 		const BulkColumn *column = &known->columns[writer->columns];
 
@@ -208,6 +192,63 @@ BulkWriterBegin(const ModelConfig *config, const char *table)
 	writer->insert_state = GetBulkInsertState();
 	writer->command = GetCurrentCommandId(true);
 	MemoryContextSwitchTo(old_context);
+	return writer;
+}
+
+/*
+ * Would DELETE do more than delete?  Then it has to be that, and not a part of
+ * the rows only: triggers, foreign keys among them, rules, row security.
+ */
+static bool
+HasHooks(Relation table)
+{
+	return table->trigdesc != NULL || table->rd_rules != NULL || table->rd_rel->relforcerowsecurity;
+}
+
+static void
+DeleteAll(Oid schema, const char *table)
+{
+	SPI_connect();
+	ModelExecute(psprintf("DELETE FROM %s", ModelTableSql(schema, table)), 0, NULL, NULL, NULL,
+				 SPI_OK_DELETE);
+	SPI_finish();
+}
+
+/* All columns as a layout for look-ups. */
+static void
+FillLayout(const BulkWriter *writer, const ModelConfig *config, const BulkTable *known,
+		   LookupLayout *layout)
+{
+	layout->table = known->name;
+	layout->keys = writer->keys;
+	layout->columns = writer->columns;
+	for (int i = 0; i < writer->columns; i++)
+	{
+		layout->column[i].name = known->columns[i].name;
+		layout->column[i].type = ColumnType(&known->columns[i], config);
+	}
+}
+
+BulkWriter *
+BulkWriterReplace(const ModelConfig *config, const char *table)
+{
+	Relation	relation = ModelOpenTable(config->schema, table, RowExclusiveLock);
+	bool		has_hooks = HasHooks(relation);
+	BulkWriter *writer;
+
+	table_close(relation, NoLock);
+	if (has_hooks)
+		DeleteAll(config->schema, table);
+	/* Rows that this transaction wrote before are old ones, too. */
+	CommandCounterIncrement();
+	writer = BulkWriterBegin(config, table);
+	if (has_hooks)
+		return writer;
+	CheckCmdReplicaIdentity(writer->table, CMD_UPDATE);
+	CheckCmdReplicaIdentity(writer->table, CMD_DELETE);
+	writer->replaced = MemoryContextAllocZero(writer->context, sizeof(BulkReplaced));
+	FillLayout(writer, config, FindBulkTable(table), &writer->replaced->layout);
+	BulkReplaceBegin(writer, config->schema);
 	return writer;
 }
 
@@ -259,9 +300,9 @@ NextSlot(BulkWriter *writer)
 }
 
 void
-BulkWriterAdd(BulkWriter *writer, const Datum *values, const bool *nulls)
+BulkFillSlot(const BulkWriter *writer, TupleTableSlot *slot, const Datum *values,
+			 const bool *nulls)
 {
-	TupleTableSlot *slot = NextSlot(writer);
 	TupleDesc	descriptor = writer->descriptor;
 
 	/* Dropped columns stay NULL. */
@@ -273,12 +314,29 @@ BulkWriterAdd(BulkWriter *writer, const Datum *values, const bool *nulls)
 		slot->tts_isnull[writer->position[i]] = nulls[i];
 	}
 	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = RelationGetRelid(writer->table);
+}
+
+void
+BulkQueueRow(BulkWriter *writer, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot = NextSlot(writer);
+
+	BulkFillSlot(writer, slot, values, nulls);
 	/* This copies the values, so that the caller may use its buffers again. */
 	writer->queued_bytes += ExecFetchSlotHeapTuple(slot, true, NULL)->t_len;
-	slot->tts_tableOid = RelationGetRelid(writer->table);
 	writer->queued++;
-	if (writer->queued == BATCH_ROWS || writer->queued_bytes >= BATCH_BYTES)
+	if (writer->queued == BULK_BATCH_ROWS || writer->queued_bytes >= BATCH_BYTES)
 		FlushBatch(writer);
+}
+
+void
+BulkWriterAdd(BulkWriter *writer, const Datum *values, const bool *nulls)
+{
+	if (writer->replaced != NULL)
+		BulkReplaceAdd(writer, values, nulls);
+	else
+		BulkQueueRow(writer, values, nulls);
 }
 
 int64
@@ -286,6 +344,8 @@ BulkWriterEnd(BulkWriter *writer)
 {
 	int64		written;
 
+	if (writer->replaced != NULL)
+		BulkReplaceEnd(writer);
 	FlushBatch(writer);
 	written = writer->written;
 	FreeBulkInsertState(writer->insert_state);

@@ -233,10 +233,8 @@ PublishSlot(const ItemActivity *activity, int32 item, int slot, BulkWriter *writ
 
 /* Rows in the order of the primary key: the oldest slot has the highest number. */
 static void
-Publish(const ItemActivity *activity, const ModelConfig *config)
+Publish(const ItemActivity *activity, BulkWriter *writer)
 {
-	BulkWriter *writer = BulkWriterBegin(config, MODEL_ITEM_ACTIVITY);
-
 	for (int32 item = 0; item < EventsItems(activity->log); item++)
 	{
 		EVENTS_POLL(item);
@@ -249,9 +247,9 @@ Publish(const ItemActivity *activity, const ModelConfig *config)
 	BulkWriterEnd(writer);
 }
 
-/* Add everything up and write it. */
+/* Add everything up. */
 static void
-SumAndPublish(ItemActivity *activity, const EventLog *log, const ModelConfig *config)
+Sum(ItemActivity *activity, const EventLog *log, const ModelConfig *config)
 {
 	memset(activity, 0, sizeof(*activity));
 	activity->log = log;
@@ -264,7 +262,6 @@ SumAndPublish(ItemActivity *activity, const EventLog *log, const ModelConfig *co
 		AddUser(activity, log->start[user], log->start[user + 1]);
 	if (activity->slot != NULL)
 		Free(activity, activity->slot, log->count, sizeof(uint8));
-	Publish(activity, config);
 }
 
 static void
@@ -280,7 +277,8 @@ ItemActivityPublish(const EventLog *log, const ModelConfig *config)
 	ItemActivity activity;
 	float	   *trend;
 
-	SumAndPublish(&activity, log, config);
+	Sum(&activity, log, config);
+	Publish(&activity, BulkWriterReplace(config, MODEL_ITEM_ACTIVITY));
 	trend = TrendChoose(&activity);
 	FreeSums(&activity);
 	return trend;
@@ -291,6 +289,7 @@ ItemActivityAdd(const EventLog *log, const ModelConfig *config)
 {
 	ItemActivity activity;
 
-	SumAndPublish(&activity, log, config);
+	Sum(&activity, log, config);
+	Publish(&activity, BulkWriterBegin(config, MODEL_ITEM_ACTIVITY));
 	FreeSums(&activity);
 }

@@ -58,8 +58,8 @@ ItemActivitySum(const ItemActivity *activity, int32 item, int slot)
 }
 
 /*
- * Write the table, which has been emptied; doc/knowledge.md defines its
- * columns.  Returns what is rising, see train/trend.h.
+ * Replace the rows of the table; doc/knowledge.md defines its columns.
+ * Returns what is rising, see train/trend.h.
  */
 extern float *ItemActivityPublish(const EventLog *log, const ModelConfig *config);
 

@@ -15,13 +15,10 @@
 
 #include <math.h>
 
-#include "access/table.h"
-#include "executor/spi.h"
 #include "utils/timestamp.h"
 
 #include "core/shrinkage.h"
 #include "store/bulk.h"
-#include "store/deploy.h"
 #include "store/knowledge_state.h"
 #include "train/item_activity.h"
 #include "train/knowledge_internal.h"
@@ -130,7 +127,7 @@ static void
 PublishItems(const Knowledge *knowledge)
 {
 	const ItemSpread *items = &knowledge->items;
-	BulkWriter *writer = BulkWriterBegin(knowledge->config, MODEL_ITEM_SPREAD);
+	BulkWriter *writer = BulkWriterReplace(knowledge->config, MODEL_ITEM_SPREAD);
 	bool		nulls[4] = {false};
 
 	for (int32 item = 0; item < items->count; item++)
@@ -152,7 +149,7 @@ KnowledgePublishBuckets(const Knowledge *knowledge)
 {
 	const BucketSpread *buckets = &knowledge->buckets;
 	int64		width = knowledge->config->bucket_width;
-	BulkWriter *writer = BulkWriterBegin(knowledge->config, MODEL_SPREAD_FACTOR);
+	BulkWriter *writer = BulkWriterReplace(knowledge->config, MODEL_SPREAD_FACTOR);
 	bool		nulls[4] = {false};
 
 	for (int32 i = 0; i < buckets->count; i++)
@@ -167,24 +164,6 @@ KnowledgePublishBuckets(const Knowledge *knowledge)
 		BulkWriterAdd(writer, values, nulls);
 	}
 	BulkWriterEnd(writer);
-}
-
-/* Through SQL, so that it waits for whoever else writes into these tables. */
-static void
-EmptyTables(const ModelConfig *config)
-{
-	static const char *const tables[] = {MODEL_ITEM_SPREAD, MODEL_SPREAD_FACTOR,
-	MODEL_USER_ACTIVITY, MODEL_ITEM_ACTIVITY};
-
-	SPI_connect();
-	for (int i = 0; i < (int) lengthof(tables); i++)
-	{
-		/* Refuses anything but a plain table. */
-		table_close(ModelOpenTable(config->schema, tables[i], RowExclusiveLock), NoLock);
-		ModelExecute(psprintf("DELETE FROM %s", ModelTableSql(config->schema, tables[i])), 0, NULL,
-					 NULL, NULL, SPI_OK_DELETE);
-	}
-	SPI_finish();
 }
 
 static void
@@ -230,7 +209,6 @@ KnowledgePublish(const EventLog *log, const ModelConfig *config)
 	WeightSums	sums = {0.0, 0.0};
 	WeightSums	timed_sums = {0.0, 0.0};
 
-	EmptyTables(config);
 	KnowledgeBegin(knowledge, log, config);
 	ComputeItems(knowledge, &sums);
 	PublishItems(knowledge);
@@ -238,7 +216,12 @@ KnowledgePublish(const EventLog *log, const ModelConfig *config)
 	{
 		KnowledgeComputeBuckets(knowledge, &timed_sums);
 		KnowledgePublishBuckets(knowledge);
-		KnowledgePublishActivity(knowledge);
+		KnowledgePublishActivity(knowledge, BulkWriterReplace(config, MODEL_USER_ACTIVITY));
+	}
+	else
+	{
+		BulkWriterEnd(BulkWriterReplace(config, MODEL_SPREAD_FACTOR));
+		BulkWriterEnd(BulkWriterReplace(config, MODEL_USER_ACTIVITY));
 	}
 	WriteState(knowledge, &sums, &timed_sums);
 	FreeKnowledge(knowledge);

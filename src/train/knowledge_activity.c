@@ -12,7 +12,6 @@
 #include "utils/timestamp.h"
 
 #include "common/sort.h"
-#include "store/bulk.h"
 #include "train/knowledge_internal.h"
 
 /* A row of user_activity. */
@@ -149,13 +148,13 @@ MostEvents(const EventLog *log)
 }
 
 void
-KnowledgePublishActivity(Knowledge *knowledge)
+KnowledgePublishActivity(Knowledge *knowledge, BulkWriter *writer)
 {
 	int64		most = MostEvents(knowledge->log);
 	ActivityWriter activities;
 
 	activities.knowledge = knowledge;
-	activities.writer = BulkWriterBegin(knowledge->config, MODEL_USER_ACTIVITY);
+	activities.writer = writer;
 	activities.places = KnowledgeAlloc(knowledge, most, sizeof(uint64));
 	activities.scratch = KnowledgeAlloc(knowledge, most, sizeof(uint64));
 	activities.place_bits = BitsOf((uint64) most);

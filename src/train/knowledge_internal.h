@@ -5,6 +5,7 @@
 #ifndef COMMREC_KNOWLEDGE_INTERNAL_H
 #define COMMREC_KNOWLEDGE_INTERNAL_H
 
+#include "store/bulk.h"
 #include "train/events_internal.h"
 #include "train/knowledge.h"
 
@@ -66,7 +67,7 @@ extern void KnowledgeBegin(Knowledge *knowledge, const EventLog *log, const Mode
 /* w_j from R_j and A_j; the sums are over single events. */
 extern void KnowledgeComputeCoefficients(ItemSpread *items, const WeightSums *sums);
 
-/* Write spread_factor, which has no row of these buckets. */
+/* Replace the rows of spread_factor. */
 extern void KnowledgePublishBuckets(const Knowledge *knowledge);
 
 /*
@@ -80,8 +81,8 @@ extern void KnowledgeComputeFactors(Knowledge *knowledge, const WeightSums *sums
 /* The number, in ascending order, of the bucket that holds this time: one of those found. */
 extern int32 KnowledgeBucket(Knowledge *knowledge, TimestampTz time);
 
-/* knowledge_activity.c: write user_activity. */
-extern void KnowledgePublishActivity(Knowledge *knowledge);
+/* knowledge_activity.c: write rows of user_activity, and end the writer. */
+extern void KnowledgePublishActivity(Knowledge *knowledge, BulkWriter *writer);
 
 static inline int16
 KnowledgeAction(const EventLog *log, int64 event)

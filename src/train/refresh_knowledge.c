@@ -128,15 +128,9 @@ WriteItems(const KnowledgeUpdate *update)
 {
 	const RefreshFold *run = update->run;
 	const ItemSpread *all = &update->all;
-	BulkWriter *writer;
+	BulkWriter *writer = BulkWriterReplace(run->config, MODEL_ITEM_SPREAD);
 	bool		nulls[4] = {false};
 
-	SPI_connect();
-	ModelExecute(psprintf("DELETE FROM %s",
-						  ModelTableSql(run->config->schema, MODEL_ITEM_SPREAD)),
-				 0, NULL, NULL, NULL, SPI_OK_DELETE);
-	SPI_finish();
-	writer = BulkWriterBegin(run->config, MODEL_ITEM_SPREAD);
 	for (int32 i = 0; i < all->count; i++)
 	{
 		Datum		values[4];
@@ -218,7 +212,7 @@ ReadBuckets(KnowledgeUpdate *update)
 	KnowledgeComputeFactors(&update->knowledge, &update->timed_sums);
 }
 
-/* Rows of the buckets that are computed anew go, those of the factors all. */
+/* Rows of the buckets that are computed anew go. */
 static void
 DeleteRows(const KnowledgeUpdate *update)
 {
@@ -232,8 +226,6 @@ DeleteRows(const KnowledgeUpdate *update)
 		ModelExecute(psprintf("DELETE FROM %s WHERE bucket OPERATOR(pg_catalog.>=) $1",
 							  ModelTableSql(schema, tables[i])),
 					 1, &type, &first, NULL, SPI_OK_DELETE);
-	ModelExecute(psprintf("DELETE FROM %s", ModelTableSql(schema, MODEL_SPREAD_FACTOR)), 0, NULL,
-				 NULL, NULL, SPI_OK_DELETE);
 	SPI_finish();
 }
 
@@ -317,7 +309,8 @@ FoldKnowledge(RefreshFold *run)
 	DeleteRows(&update);
 	KnowledgePublishBuckets(&update.knowledge);
 	MapCoefficients(&update);
-	KnowledgePublishActivity(&update.knowledge);
+	KnowledgePublishActivity(&update.knowledge,
+							 BulkWriterBegin(run->config, MODEL_USER_ACTIVITY));
 	WriteItemActivity(&update);
 	WriteState(&update);
 }
