@@ -152,7 +152,11 @@ CountNewRows(const ModelConfig *config, const FoldIn *fold, const ServingVersion
 	EventsRange range;
 
 	if (config->time_column == NULL || fold->folded_until == DT_NOBEGIN)
-		return Abs(EventsCountRows(config, NULL, allow_row_security) - serving->rows);
+	{
+		int64		more = EventsCountRows(config, NULL, allow_row_security) - serving->rows;
+
+		return more < 0 ? -more : more;
+	}
 	/* The next time that a timestamp can tell from this one. */
 	range.from = fold->folded_until + 1;
 	range.to = GetCurrentTransactionStartTimestamp();
