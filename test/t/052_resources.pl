@@ -143,9 +143,9 @@ sub some_of
 }
 
 # PostgreSQL's own words where memory is refused while it makes a worker out of a process, or
-# takes back the settings of a function: those of the setting, and where that cannot be, the end
-# of the process.
-my $from_postgres = qr/(ERROR|FATAL): .*LOCATION:  \w+, (guc|parallel)\.c:/s;
+# takes back the settings of a function: those of the setting, those of a locale that setlocale()
+# has no memory for, and where that cannot be, the end of the process.
+my $from_postgres = qr/(ERROR|FATAL): .*LOCATION:  \w+, (guc|parallel|postinit)\.c:/s;
 
 # A statement must succeed or fail with the SQLSTATE, wherever the fault comes.
 sub walk
