@@ -94,6 +94,8 @@ DELETE FROM tuned.trial WHERE tuning = 12;
 -- the default space
 CALL commrec.tune('tuned', trials => 4, folds => 1, users => 30);
 SELECT k, count(*) FROM tuned.trial, jsonb_object_keys(hyperparameters) AS k WHERE tuning = 12 GROUP BY k ORDER BY k COLLATE "C";
+-- of 60 items there are no more than 60 factors
+SELECT bool_and((hyperparameters ->> 'factors')::integer <= 60) AS within FROM tuned.trial WHERE tuning = 12;
 -- errors
 \set VERBOSITY sqlstate
 CALL commrec.tune(NULL);

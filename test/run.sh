@@ -237,7 +237,7 @@ tap_start()
 	pgxs=$(dirname "$(dirname "$("$PG_CONFIG" --pgxs)")")
 	as_user mkdir -p "$WORK/tap/$name" "$WORK/tap/ports"
 	cd "$WORK/tap/$name"
-	limited "$WORK/log/$name.log" "${COMMREC_TAP_SECONDS:-400}" env \
+	limited "$WORK/log/$name.log" "${COMMREC_TAP_SECONDS:-900}" env \
 		"PATH=$PGBIN:$PATH" "TESTDIR=$WORK/tap/$name" "PG_REGRESS=$pgxs/test/regress/pg_regress" \
 		"PG_TEST_TIMEOUT_DEFAULT=${PG_TEST_TIMEOUT_DEFAULT:-120}" "PG_TEST_PORT_DIR=$WORK/tap/ports" \
 		"COMMREC_SOURCE=$WORK/src" \

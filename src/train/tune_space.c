@@ -194,6 +194,22 @@ add_search(const CrAlgorithm *algorithm, const CrParameter *parameter, double pr
 	}
 }
 
+/* The choices, which ascend, up to the rank that a matrix of this shape can have. */
+static void
+limit_factors(TuneSpace *space, int64 users, int64 items)
+{
+	for (int i = 0; i < space->dimensions; i++)
+	{
+		TuneDimension *dimension = &space->dimension[i];
+
+		if (strcmp(dimension->parameter->name, "factors") != 0)
+			continue;
+		while (dimension->choices > 1 &&
+			   dimension->choice[dimension->choices - 1] > Min(users, items))
+			dimension->choices--;
+	}
+}
+
 void
 TuneSpaceDefault(const char *algorithm_name, int64 users, int64 items, int64 pairs,
 				 TuneSpace *space)
@@ -211,6 +227,7 @@ TuneSpaceDefault(const char *algorithm_name, int64 users, int64 items, int64 pai
 		add_search(algorithm, parameter,
 				   *(const double *) ((const char *) &defaults + parameter->offset), space);
 	}
+	limit_factors(space, users, items);
 	if (space->dimensions == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -34,7 +34,7 @@ typedef struct TuneSpace
  */
 extern void TuneSpaceParse(const char *algorithm, Jsonb *search, TuneSpace *space);
 
-/* Around the defaults for data of this shape. */
+/* Around the defaults for data of this shape; no more factors than users or items, but for the fewest. */
 extern void TuneSpaceDefault(const char *algorithm, int64 users, int64 items, int64 pairs,
 							 TuneSpace *space);
 
