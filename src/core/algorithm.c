@@ -68,9 +68,9 @@ cr_parameters_preset(const CrAlgorithm *algorithm, CrHyperparameters *parameters
 	for (int i = 0; i < algorithm->parameter_count; i++)
 	{
 		const CrParameter *parameter = &algorithm->parameters[i];
-		double	   *value = (double *) ((char *) parameters + parameter->offset);
 
-		*value = parameter->from_data ? NAN : parameter->preset;
+		*cr_parameter_field(parameter, parameters) =
+			parameter->from_data ? NAN : parameter->preset;
 	}
 }
 

@@ -206,6 +206,19 @@ extern const CrAlgorithm *cr_algorithm_at(int i);
 /* NULL if the algorithm has no such hyperparameter. */
 extern const CrParameter *cr_parameter_find(const CrAlgorithm *algorithm, const char *name);
 
+/* Where a hyperparameter lies, and what it is. */
+static inline double *
+cr_parameter_field(const CrParameter *parameter, CrHyperparameters *parameters)
+{
+	return (double *) ((char *) parameters + parameter->offset);
+}
+
+static inline double
+cr_parameter_value(const CrParameter *parameter, const CrHyperparameters *parameters)
+{
+	return *(const double *) ((const char *) parameters + parameter->offset);
+}
+
 /* What makes a model of this algorithm simpler; NULL: no hyperparameter does that alone. */
 extern const CrParameter *cr_parameter_restraint(const CrAlgorithm *algorithm);
 

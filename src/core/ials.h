@@ -174,8 +174,9 @@ extern void cr_ials_row_join(const CrIalsHalf *half, int64_t row, const void *pa
 							 CrIalsRow *state, void *workspace);
 
 /*
- * Add the regularisation, factor (in the primal form, which the dual one falls back to: jitter of 1e-6 .. 1e-2 of the mean diagonal
- * if not positive definite), solve, write half->solved[row] and add the row's
+ * Add the regularisation, factor (in the primal form, which the dual one falls
+ * back to: jitter of 1e-6 .. 1e-2 of the mean diagonal if not positive
+ * definite), solve, write half->solved[row] and add the row's
  * terms to *loss.  A row without events gets zeros.  CR_SINGULAR or
  * CR_NOT_FINITE if there is no finite solution.
  */

@@ -62,7 +62,7 @@ ReadParameters(const CrAlgorithm *algorithm, Jsonb *stored, CrHyperparameters *p
 		JsonbValue *value = getKeyJsonValueFromContainer(&stored->root, parameter->name,
 														 strlen(parameter->name), &found);
 
-		*(double *) ((char *) parameters + parameter->offset) =
+		*cr_parameter_field(parameter, parameters) =
 			value == NULL ? NAN :
 			parameter->type == CR_PARAMETER_CHOICE ? JsonChoice(parameter, value) :
 			JsonNumber(value);

@@ -222,7 +222,7 @@ HyperparametersApply(const char *algorithm_name, Jsonb *given, CrHyperparameters
 				ReportUnknownParameter(algorithm, name);
 		}
 		else if (token == WJB_VALUE)
-			*(double *) ((char *) parameters + parameter->offset) =
+			*cr_parameter_field(parameter, parameters) =
 				ReadValue(algorithm, parameter, &value);
 	}
 }
@@ -252,7 +252,7 @@ HyperparametersToJsonb(const char *algorithm_name, const CrHyperparameters *para
 		const CrParameter *parameter = &algorithm->parameters[i];
 
 		HyperparameterToJson(&json, algorithm_name, parameter->name,
-							 *(const double *) ((const char *) parameters + parameter->offset));
+							 cr_parameter_value(parameter, parameters));
 	}
 	return JsonEnd(&json);
 }

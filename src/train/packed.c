@@ -44,7 +44,7 @@ PackedAllows(const CrHyperparameters *parameters)
 	for (int i = 0; i < algorithm->parameter_count; i++)
 	{
 		const CrParameter *parameter = &algorithm->parameters[i];
-		double		value = *(const double *) ((const char *) parameters + parameter->offset);
+		double		value = cr_parameter_value(parameter, parameters);
 
 		if (!(parameter->from_data && isnan(value)) && !cr_parameter_allows(parameter, value))
 			return false;

@@ -96,8 +96,8 @@ FindChangedParameter(const ModelConfig *config, const RefreshOptions *options,
 	for (int i = 0; i < algorithm->parameter_count; i++)
 	{
 		const CrParameter *parameter = &algorithm->parameters[i];
-		double		now = *(const double *) ((const char *) &wanted + parameter->offset);
-		double		then = *(const double *) ((const char *) &fold->used + parameter->offset);
+		double		now = cr_parameter_value(parameter, &wanted);
+		double		then = cr_parameter_value(parameter, &fold->used);
 
 		/* NaN: the data decide, as they did then; or nothing was recorded. */
 		if (!isnan(now) && !isnan(then) && now != then)

@@ -250,7 +250,7 @@ restraint_of(const CrAlgorithm *algorithm, const CrHyperparameters *used)
 {
 	const CrParameter *parameter = cr_parameter_restraint(algorithm);
 
-	return parameter == NULL ? 0 : *(const double *) ((const char *) used + parameter->offset);
+	return parameter == NULL ? 0 : cr_parameter_value(parameter, used);
 }
 
 /* Judge a trial on one fold; what it does wrong costs it the race. */

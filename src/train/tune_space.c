@@ -225,7 +225,7 @@ TuneSpaceDefault(const char *algorithm_name, int64 users, int64 items, int64 pai
 		const CrParameter *parameter = &algorithm->parameters[i];
 
 		add_search(algorithm, parameter,
-				   *(const double *) ((const char *) &defaults + parameter->offset), space);
+				   cr_parameter_value(parameter, &defaults), space);
 	}
 	limit_factors(space, users, items);
 	if (space->dimensions == 0)
@@ -257,18 +257,12 @@ draw(const TuneDimension *dimension, double uniform)
 		low + uniform * (high - low);
 }
 
-static double *
-field(const TuneDimension *dimension, const CrHyperparameters *parameters)
-{
-	return (double *) ((char *) parameters + dimension->parameter->offset);
-}
-
 void
 TuneSpaceDraw(const TuneSpace *space, CrRng *rng, CrHyperparameters *parameters)
 {
 	for (int i = 0; i < space->dimensions; i++)
-		*field(&space->dimension[i], parameters) = draw(&space->dimension[i],
-														cr_rng_uniform(rng));
+		*cr_parameter_field(space->dimension[i].parameter, parameters) =
+			draw(&space->dimension[i], cr_rng_uniform(rng));
 }
 
 Jsonb *
@@ -279,7 +273,7 @@ TuneSpaceToJsonb(const TuneSpace *space, const CrHyperparameters *parameters)
 	JsonBegin(&json);
 	for (int i = 0; i < space->dimensions; i++)
 		JsonAddNumber(&json, space->dimension[i].parameter->name,
-					  *field(&space->dimension[i], parameters));
+					  cr_parameter_value(space->dimension[i].parameter, parameters));
 	return JsonEnd(&json);
 }
 
