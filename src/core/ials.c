@@ -24,7 +24,7 @@
 #define JITTER_FIRST		1e-6	/* of the mean diagonal; ten times as much per attempt */
 #define JITTER_LAST			1e-2
 
-/* What is kept of a part of a row: this, b in double, then A, "stride" floats a row. */
+/* What is kept of a part of a row: this, b in double, then A's rows from their diagonal blocks on. */
 typedef struct PartHeader
 {
 	double		weight_sum;
@@ -320,7 +320,8 @@ cr_ials_part_size(int32_t factors)
 {
 	size_t		stride = (size_t) cr_factor_stride(factors);
 
-	return sizeof(PartHeader) + stride * sizeof(double) + stride * stride * sizeof(float);
+	return sizeof(PartHeader) + stride * sizeof(double) +
+		stride * (stride + CR_LANES_MAX) / 2 * sizeof(float);
 }
 
 void
@@ -352,44 +353,44 @@ cr_ials_part_save(const CrIalsHalf *half, const CrIalsRow *state, void *part, vo
 	{
 		int32_t		from = block_start(i);
 
-		memcpy(normal + (size_t) i * w.stride + from, w.normal + (size_t) i * w.ld + from,
+		memcpy(normal, w.normal + (size_t) i * w.ld + from,
 			   (size_t) (w.stride - from) * sizeof(float));
-	}
-}
-
-static void
-join_part(const CrIalsWorkspace *w, CrIalsRow *state, const void *part)
-{
-	const PartHeader *header = (const PartHeader *) part;
-	const double *right = (const double *) (header + 1);
-	const float *normal = (const float *) (right + w->stride);
-
-	state->weight_sum += header->weight_sum;
-	state->square += header->square;
-	for (int32_t i = 0; i < w->stride; i++)
-		w->right_sum[i] += right[i];
-	for (int32_t i = 0; i < w->factors; i++)
-	{
-		float	   *row = w->normal + (size_t) i * w->ld;
-
-		for (int32_t j = block_start(i); j < w->stride; j++)
-			row[j] += normal[(size_t) i * w->stride + j];
+		normal += w.stride - from;
 	}
 }
 
 void
-cr_ials_row_join(const CrIalsHalf *half, int64_t row, const void *parts, int32_t count,
-				 CrIalsRow *state, void *workspace)
+cr_ials_join_begin(const CrIalsHalf *half, int64_t row, CrIalsRow *state, void *workspace)
 {
 	CrIalsWorkspace w = cr_ials_carve(half->params, workspace);
-	size_t		size = cr_ials_part_size(half->params->factors);
 
 	begin_state(half, row, state);
 	clear_right(&w);
 	begin_normal(half, &w);
 	state->next = state->end;
-	for (int32_t part = 0; part < count; part++)
-		join_part(&w, state, (const char *) parts + (size_t) part * size);
+}
+
+void
+cr_ials_join_part(const CrIalsHalf *half, CrIalsRow *state, const void *part, void *workspace)
+{
+	CrIalsWorkspace w = cr_ials_carve(half->params, workspace);
+	const PartHeader *header = (const PartHeader *) part;
+	const double *right = (const double *) (header + 1);
+	const float *normal = (const float *) (right + w.stride);
+
+	state->weight_sum += header->weight_sum;
+	state->square += header->square;
+	for (int32_t i = 0; i < w.stride; i++)
+		w.right_sum[i] += right[i];
+	for (int32_t i = 0; i < w.factors; i++)
+	{
+		int32_t		from = block_start(i);
+		float	   *row = w.normal + (size_t) i * w.ld + from;
+
+		for (int32_t j = 0; j < w.stride - from; j++)
+			row[j] += normal[j];
+		normal += w.stride - from;
+	}
 }
 
 /*

@@ -160,8 +160,8 @@ extern int	cr_ials_row_add(const CrIalsHalf *half, CrIalsRow *state, int64_t max
 /*
  * A row so heavy that it would keep everybody waiting is accumulated in parts,
  * at fixed places, by whoever is free: part_begin, row_add until it returns
- * false, part_save; then one participant joins all parts in order and finishes
- * the row.  A part is cr_ials_part_size() bytes, aligned to 64.
+ * false, part_save; then one participant, after join_begin, joins all parts in
+ * order and finishes the row.  A part is cr_ials_part_size() bytes, aligned to 64.
  */
 extern size_t cr_ials_part_size(int32_t factors);
 extern void cr_ials_part_begin(const CrIalsHalf *half, int64_t row, int64_t from, int64_t to,
@@ -169,9 +169,12 @@ extern void cr_ials_part_begin(const CrIalsHalf *half, int64_t row, int64_t from
 extern void cr_ials_part_save(const CrIalsHalf *half, const CrIalsRow *state, void *part,
 							  void *workspace);
 
-/* A = a0*G + all parts, b = the sum of theirs: the row is ready to be finished. */
-extern void cr_ials_row_join(const CrIalsHalf *half, int64_t row, const void *parts, int32_t count,
-							 CrIalsRow *state, void *workspace);
+extern void cr_ials_join_begin(const CrIalsHalf *half, int64_t row, CrIalsRow *state,
+							   void *workspace);
+
+/* A and b += those of the part. */
+extern void cr_ials_join_part(const CrIalsHalf *half, CrIalsRow *state, const void *part,
+							  void *workspace);
 
 /*
  * Add the regularisation, factor (in the primal form, which the dual one falls

@@ -97,6 +97,7 @@ fill_shared(EngineShared *shared, const EngineParams *params, const EngineLayout
 	shared->seed = params->seed;
 	strlcpy(shared->phase, params->phase, sizeof(shared->phase));
 	BarrierInit(&shared->barrier, 0);
+	ConditionVariableInit(&shared->slot_freed);
 	pg_atomic_init_u32(&shared->stop_phase, (uint32) params->epochs * ENGINE_STEPS + 2);
 	pg_atomic_init_u32(&shared->workers, 0);
 	pg_atomic_init_u64(&shared->worker_cpu, 0);
@@ -121,6 +122,8 @@ EngineCreate(const EngineParams *params, MemoryBudget *budget, PairArrays *array
 	EngineViewInit(&engine->view, shared);
 	for (int phase = 0; phase < params->epochs * ENGINE_STEPS + 2; phase++)
 		pg_atomic_init_u64(&engine->view.counters[phase], 0);
+	for (int half_step = 0; half_step < params->epochs * ENGINE_SIDES; half_step++)
+		pg_atomic_init_u64(&engine->view.part_counters[half_step], 0);
 	for (int epoch = 0; epoch < params->epochs; epoch++)
 		pg_atomic_init_u64(&engine->view.cpu[epoch], 0);
 

@@ -22,7 +22,7 @@
 #define PART_WORK	INT64CONST(200000000)
 #define UNIT_EVENTS_MAX	16384	/* where factors are few, events cost a look-up each */
 #define PARTS_BYTES		((Size) 64 * 1024 * 1024)
-#define PARTS_MIN		8
+#define SLOTS_MIN		8
 
 /* Append count elements; returns their offset. */
 static Size
@@ -57,24 +57,36 @@ plan_units(EngineSideLayout *side, const EngineParams *params)
 }
 
 /*
- * Room for parts, as far as memory allows; how many events a part has is seen
- * when the rows are there.  Of p events a part there are at most 1.5 * pairs / p
- * parts, since a heavy row has two at least.  CG goes over events in a time that
- * grows with k, not with its square, so that it leaves only longer rows to parts.
+ * Which rows are heavy.  CG goes over events in a time that grows with k, not with
+ * its square, so that it leaves only longer rows to parts.
  */
 static void
 plan_parts(EngineSideLayout *side, const EngineParams *params)
 {
 	int64		factors = params->ials.factors;
-	int64		room = Max(PARTS_BYTES / cr_ials_part_size(params->ials.factors), PARTS_MIN);
 	int64		work = factors * (params->cg_steps > 0 ? Min(factors, 16) : factors);
-	int64		heavy;
 
 	side->part_events = PART_WORK / (factors * factors);
 	side->heavy_events = 2 * (PART_WORK / work);
-	heavy = Min(params->pairs / side->heavy_events, side->rows);
-	side->heavy_max = Min(heavy, room / 2);
-	side->parts_max = heavy > 0 ? Min(3 * params->pairs / (2 * side->part_events) + 1, room) : 0;
+	side->heavy_max = Min(params->pairs / side->heavy_events, side->rows);
+}
+
+/*
+ * Slots for two rows of the most parts that there can be, as far as memory allows;
+ * less makes parts longer.
+ */
+static int64
+plan_slots(const EngineLayout *layout, const EngineParams *params)
+{
+	int64		room = PARTS_BYTES / cr_ials_part_size(params->ials.factors);
+	int64		parts = 0;
+
+	for (int side = 0; side < ENGINE_SIDES; side++)
+	{
+		if (layout->side[side].heavy_max > 0)
+			parts = Max(parts, divide_up(params->pairs, layout->side[side].part_events));
+	}
+	return Min(2 * parts, Max(room, SLOTS_MIN));
 }
 
 static void
@@ -128,10 +140,12 @@ EngineLayoutCompute(const EngineParams *params, EngineLayout *layout)
 	place_side(layout, items, params, params->items);
 	layout->counters = place(layout, (int64) params->epochs * ENGINE_STEPS + 2,
 							 sizeof(pg_atomic_uint64));
+	layout->part_counters = place(layout, (int64) params->epochs * ENGINE_SIDES,
+								  sizeof(pg_atomic_uint64));
 	layout->partials = place(layout, Max(users->ranges, items->ranges) * factors * factors,
 							 sizeof(double));
-	layout->parts = place(layout, Max(users->parts_max, items->parts_max),
-						  cr_ials_part_size(params->ials.factors));
+	layout->slots = plan_slots(layout, params);
+	layout->parts = place(layout, layout->slots, cr_ials_part_size(params->ials.factors));
 	place_basis(layout, params);
 	layout->loss = place(layout, params->epochs, sizeof(double));
 	layout->seconds = place(layout, params->epochs, sizeof(double));
@@ -195,6 +209,7 @@ EngineViewInit(EngineView *view, EngineShared *shared)
 	view->stride = cr_factor_stride(shared->ials.factors);
 	view->slice = Max(SLICE_WORK / (factors * factors), SLICE_MIN);
 	view->counters = (pg_atomic_uint64 *) (base + shared->layout.counters);
+	view->part_counters = (pg_atomic_uint64 *) (base + shared->layout.part_counters);
 	view->partials = (double *) (base + shared->layout.partials);
 	view->parts = base + shared->layout.parts;
 	view_basis(view);

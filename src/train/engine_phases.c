@@ -172,24 +172,6 @@ add_events(EngineView *view, const CrIalsHalf *half, CrIalsRow *state)
 		CHECK_FOR_INTERRUPTS();
 }
 
-/* Sum up one part of a heavy row's events. */
-static void
-sum_part(EngineView *view, EngineSideNumber number, int64 part)
-{
-	const EngineSide *side = &view->side[number];
-	const EngineHeavy *heavy = EngineHeavyOfPart(view, number, part);
-	int64		events = side->layout->part_events;
-	int64		from = side->start[heavy->row] + (part - heavy->first_part) * events;
-	int64		to = Min(from + events, side->start[heavy->row + 1]);
-	CrIalsRow	state;
-
-	cr_ials_part_begin(&side->half, heavy->row, from, to, &state, view->workspace);
-	add_events(view, &side->half, &state);
-	cr_ials_part_save(&side->half, &state,
-					  view->parts + (Size) part * cr_ials_part_size(side->half.params->factors),
-					  view->workspace);
-}
-
 static void
 finish_row(EngineView *view, const EngineSide *side, const CrIalsHalf *half, CrIalsRow *state,
 		   CrIalsLoss *loss)
@@ -198,23 +180,89 @@ finish_row(EngineView *view, const EngineSide *side, const CrIalsHalf *half, CrI
 	CHECK_FOR_INTERRUPTS();
 }
 
-static void
-solve_heavy(EngineView *view, const EngineSide *side, int64 number)
+static char *
+part_slot(const EngineView *view, int64 part)
 {
-	const EngineHeavy *heavy = &side->heavy[number];
-	Size		size = cr_ials_part_size(side->half.params->factors);
+	return view->parts +
+		(Size) (part % view->shared->layout.slots) * cr_ials_part_size(view->shared->ials.factors);
+}
+
+/* Sum up one part of a heavy row's events. */
+static void
+sum_part(EngineView *view, const EngineSide *side, const EngineHeavy *heavy, int64 part)
+{
+	int64		first = side->start[heavy->row];
+	int64		events = side->start[heavy->row + 1] - first;
+	int64		number = part - heavy->first_part;
+	CrIalsRow	state;
+
+	cr_ials_part_begin(&side->half, heavy->row, first + events * number / heavy->parts,
+					   first + events * (number + 1) / heavy->parts, &state, view->workspace);
+	add_events(view, &side->half, &state);
+	cr_ials_part_save(&side->half, &state, part_slot(view, part), view->workspace);
+}
+
+/* All parts are there: join them in order, and solve the row. */
+static void
+solve_heavy(EngineView *view, const EngineSide *side, const EngineHeavy *heavy)
+{
 	CrIalsLoss	loss = {0, 0};
 	CrIalsRow	state;
 
-	cr_ials_row_join(&side->half, heavy->row, view->parts + (Size) heavy->first_part * size,
-					 heavy->parts, &state, view->workspace);
+	cr_ials_join_begin(&side->half, heavy->row, &state, view->workspace);
+	for (int64 part = heavy->first_part; part < heavy->first_part + heavy->parts; part++)
+		cr_ials_join_part(&side->half, &state, part_slot(view, part), view->workspace);
 	finish_row(view, side, &side->half, &state, &loss);
-	side->losses[side->layout->units + number] = loss;
+	side->losses[side->layout->units + (heavy - side->heavy)] = loss;
+}
+
+/* Has the row whose part had the slot before been joined in this half step? */
+static bool
+slot_is_free(const EngineView *view, const EnginePhase *phase, int64 part)
+{
+	int64		before = part - view->shared->layout.slots;
+
+	return before < 0 ||
+		pg_atomic_read_u32(&EngineHeavyOfPart(view, phase->solved, before)->joined) > (uint32) phase->epoch;
 }
 
 static void
-solve_unit(EngineView *view, const EngineSide *side, const CrIalsHalf *half, int64 unit)
+wait_for_slot(const EngineView *view, const EnginePhase *phase, int64 part)
 {
+	ConditionVariable *freed = &view->shared->slot_freed;
+
+	ConditionVariablePrepareToSleep(freed);
+	while (!slot_is_free(view, phase, part))
+		ConditionVariableSleep(freed, PG_WAIT_EXTENSION);
+	ConditionVariableCancelSleep();
+}
+
+/*
+ * A part whose slot is free.  Counting down and up are memory barriers: who counts
+ * the last part sees what all others have saved, and what is read of a slot has been
+ * read before the row counts as joined.
+ */
+static void
+run_part(EngineView *view, const EnginePhase *phase, int64 part)
+{
+	EngineHeavy *heavy = EngineHeavyOfPart(view, phase->solved, part);
+	const EngineSide *side = &view->side[phase->solved];
+
+	pg_memory_barrier();		/* between seeing the slot free and writing to it */
+	sum_part(view, side, heavy, part);
+	if (pg_atomic_sub_fetch_u32(&heavy->missing, 1) > 0)
+		return;
+	solve_heavy(view, side, heavy);
+	pg_atomic_write_u32(&heavy->missing, (uint32) heavy->parts);
+	pg_atomic_fetch_add_u32(&heavy->joined, 1);
+	ConditionVariableBroadcast(&view->shared->slot_freed);
+}
+
+static void
+solve_unit(EngineView *view, const EnginePhase *phase, int64 unit)
+{
+	const EngineSide *side = &view->side[phase->solved];
+	CrIalsHalf	half = half_step(view, phase);
 	CrIalsLoss	loss = {0, 0};
 	int64		end = EngineUnitRow(side, unit + 1);
 
@@ -224,25 +272,11 @@ solve_unit(EngineView *view, const EngineSide *side, const CrIalsHalf *half, int
 
 		if (EngineIsHeavy(side, row))
 			continue;
-		cr_ials_row_begin(half, row, &state, view->workspace);
-		add_events(view, half, &state);
-		finish_row(view, side, half, &state, &loss);
+		cr_ials_row_begin(&half, row, &state, view->workspace);
+		add_events(view, &half, &state);
+		finish_row(view, side, &half, &state, &loss);
 	}
 	side->losses[unit] = loss;
-}
-
-/* Heavy rows first. */
-static void
-solve_side(EngineView *view, const EnginePhase *phase, int64 unit)
-{
-	const EngineSide *side = &view->side[phase->solved];
-	CrIalsHalf	half = half_step(view, phase);
-	int64		heavy = view->shared->heavy[phase->solved];
-
-	if (unit < heavy)
-		solve_heavy(view, side, unit);
-	else
-		solve_unit(view, side, &half, unit - heavy);
 }
 
 static double
@@ -375,10 +409,8 @@ phase_units(const EngineView *view, const EnginePhase *phase)
 			if (!is_turned)
 				return 0;
 			return turn_units(fixed) + (half_step(view, phase).cg_steps > 0 ? turn_units(solved) : 0);
-		case STEP_PARTS:
-			return shared->parts[phase->solved];
 		case STEP_SOLVE:
-			return shared->heavy[phase->solved] + solved->layout->units;
+			return solved->layout->units;
 		case STEP_REDUCE:
 		case STEP_EPOCH_END:
 			return 1;
@@ -405,11 +437,8 @@ run_unit(EngineView *view, uint32 number, const EnginePhase *phase, int64 unit)
 		case STEP_TURN:
 			turn_factors(view, phase, unit);
 			break;
-		case STEP_PARTS:
-			sum_part(view, phase->solved, unit);
-			break;
 		case STEP_SOLVE:
-			solve_side(view, phase, unit);
+			solve_unit(view, phase, unit);
 			break;
 		case STEP_EPOCH_END:
 			end_epoch(view, phase->epoch, number);
@@ -420,13 +449,32 @@ run_unit(EngineView *view, uint32 number, const EnginePhase *phase, int64 unit)
 	}
 }
 
+static pg_atomic_uint64 *
+part_counter(const EngineView *view, const EnginePhase *phase)
+{
+	return &view->part_counters[phase->epoch * ENGINE_SIDES + phase->solved];
+}
+
+/* The share of a side's parts and units that has been claimed. */
+static double
+claimed(const EngineView *view, uint32 number, const EnginePhase *phase)
+{
+	int64		parts = view->shared->parts[phase->solved];
+	int64		units = phase_units(view, phase);
+	int64		parts_claimed = (int64) pg_atomic_read_u64(part_counter(view, phase));
+	int64		units_claimed = (int64) pg_atomic_read_u64(&view->counters[number]);
+
+	return (double) (Min(parts_claimed, parts) + Min(units_claimed, units)) / (parts + units);
+}
+
 /* The steps before a side is solved count as the beginning of its half step. */
 static void
-report_progress(EngineView *view, const EnginePhase *phase, double part)
+report_progress(EngineView *view, uint32 number, const EnginePhase *phase)
 {
 	int			epochs = view->shared->epochs;
 	bool		is_users = phase->solved == SIDE_USERS;
-	double		half = phase->step == STEP_SOLVE ? part : phase->step == STEP_EPOCH_END ? 1.0 : 0.0;
+	double		half = phase->step == STEP_EPOCH_END ? 1.0 :
+		phase->step == STEP_SOLVE ? claimed(view, number, phase) : 0.0;
 
 	if (phase->step == STEP_START || phase->step == STEP_TURN_BACK)
 		return;
@@ -446,23 +494,50 @@ report_epochs(EngineView *view)
 						  view->seconds[view->epochs_reported]);
 }
 
+/* Claim a unit of the phase and compute it; false if there is none left. */
+static bool
+run_next_unit(EngineView *view, uint32 number, const EnginePhase *phase)
+{
+	int64		unit = (int64) pg_atomic_fetch_add_u64(&view->counters[number], 1);
+
+	if (unit >= phase_units(view, phase))
+		return false;
+	run_unit(view, number, phase, unit);
+	report_progress(view, number, phase);
+	CHECK_FOR_INTERRUPTS();
+	return true;
+}
+
+/* Claim parts of heavy rows and sum them up until there are none left. */
+static void
+run_parts(EngineView *view, uint32 number, const EnginePhase *phase)
+{
+	for (;;)
+	{
+		int64		part = (int64) pg_atomic_fetch_add_u64(part_counter(view, phase), 1);
+
+		if (part >= view->shared->parts[phase->solved])
+			return;
+		while (!slot_is_free(view, phase, part))
+		{
+			if (!run_next_unit(view, number, phase))
+				wait_for_slot(view, phase, part);
+		}
+		run_part(view, phase, part);
+		report_progress(view, number, phase);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
 static void
 run_phase(EngineView *view, uint32 number)
 {
 	EnginePhase phase = read_phase(view, number);
-	int64		units = phase_units(view, &phase);
-	pg_atomic_uint64 *counter = &view->counters[number];
 
-	for (;;)
-	{
-		int64		unit = (int64) pg_atomic_fetch_add_u64(counter, 1);
-
-		if (unit >= units)
-			return;
-		run_unit(view, number, &phase, unit);
-		report_progress(view, &phase, (double) (unit + 1) / units);
-		CHECK_FOR_INTERRUPTS();
-	}
+	if (phase.step == STEP_SOLVE)
+		run_parts(view, number, &phase);
+	while (run_next_unit(view, number, &phase))
+		;
 }
 
 void

@@ -15,16 +15,18 @@
  *	  way back, too, is made at the end of the last epoch;
  *	- cpu[], worker_cpu: every participant adds what it has spent, after the
  *	  barrier that ends an epoch; the leader reads them when the workers are gone;
- *	- heavy rows and parts: the leader, before workers start;
+ *	- which rows are heavy, and their parts: the leader, before workers start;
+ *	- a part's sums: whoever claimed it; whoever saves the last part of a row reads them;
  *	- last_epoch, epochs_run, has_diverged, loss[], seconds[], epoch_started: the one that
  *	  claimed the end of the epoch; others read them after the next barrier.
- * There is no lock but the barrier's own.
+ * There is no lock but those of the barrier and of the condition variable.
  */
 #ifndef COMMREC_ENGINE_SHARED_H
 #define COMMREC_ENGINE_SHARED_H
 
 #include "port/atomics.h"
 #include "storage/barrier.h"
+#include "storage/condition_variable.h"
 
 #include "core/basis.h"
 #include "train/engine.h"
@@ -37,8 +39,10 @@
 /*
  * Rows are solved in units of about the same work, which may hold any number
  * of rows, also none.  A heavy row is none of them: whoever is free sums up
- * parts of its events before the units are solved, and its solution is a unit of
- * its own, before the others.
+ * parts of its events before the units are solved, and whoever comes to the end of
+ * its last part joins all parts in order and solves the row.  Parts are kept in a
+ * ring of slots: a part waits until the row that had its slot before has been joined,
+ * and who has claimed it solves units until then.
  *
  * Barrier phase 0 initialises the factors; epoch e (from 0) is the phases
  * 1 + ENGINE_STEPS * e and on: the steps of the items' half step, those of the
@@ -54,8 +58,7 @@ typedef enum EngineStep
 	STEP_GRAM,					/* of the fixed side */
 	STEP_REDUCE,				/* its parts together; the basis */
 	STEP_TURN,					/* into the basis */
-	STEP_PARTS,					/* of heavy rows */
-	STEP_SOLVE,
+	STEP_SOLVE,					/* parts of heavy rows, and units */
 	STEP_EPOCH_END,
 	STEP_START,
 	STEP_TURN_BACK
@@ -83,14 +86,12 @@ typedef struct EnginePhase
 typedef struct EngineSideLayout
 {
 	int64		rows;
-	int64		units;			/* of solving; and one more for each heavy row */
+	int64		units;			/* of solving */
 	int64		unit_work;		/* of a unit, in events */
 	int64		row_work;		/* of a row beside its events, in events */
-	int64		part_events;	/* of a part of a heavy row, which has at least twice as many; the fewest
-								 * that are worth it, until EngineFindHeavy has seen the rows */
-	int64		heavy_events;	/* that make a row heavy; likewise */
+	int64		part_events;	/* of a part of a heavy row, unless that gives it too many parts */
+	int64		heavy_events;	/* that make a row heavy, at least twice as many */
 	int64		heavy_max;		/* rows that can be heavy */
-	int64		parts_max;		/* parts that they can have */
 	int64		range_rows;		/* rows of a Gram range, a multiple of CR_GRAM_ROWS */
 	int32		ranges;			/* at most ENGINE_RANGES_MAX; depends on rows alone */
 	Size		start;			/* int64[rows + 1] */
@@ -103,9 +104,11 @@ typedef struct EngineSideLayout
 
 typedef struct EngineHeavy
 {
+	int64		first_part;		/* among the parts of its side */
 	int32		row;
-	int32		first_part;
-	int32		parts;
+	int32		parts;			/* of about the same number of events */
+	pg_atomic_uint32 missing;	/* parts still to be summed up in this half step */
+	pg_atomic_uint32 joined;	/* epochs in which it has been joined */
 } EngineHeavy;
 
 /* Offsets from the beginning of the block. */
@@ -113,9 +116,11 @@ typedef struct EngineLayout
 {
 	EngineSideLayout side[ENGINE_SIDES];
 	bool		is_turned;		/* half steps are made in eigenbases */
+	int64		slots;			/* for parts, at least twice as many as a row has */
 	Size		counters;		/* pg_atomic_uint64, one per phase: units claimed */
+	Size		part_counters;	/* pg_atomic_uint64[epochs * ENGINE_SIDES]: parts claimed */
 	Size		partials;		/* double[ranges * k * k] */
-	Size		parts;			/* cr_ials_part_size() bytes each, of one side at a time */
+	Size		parts;			/* slots, of cr_ials_part_size() bytes each */
 	Size		gram;			/* float[k * stride], unless turned */
 	Size		spectrum;		/* of the CrBasis, if turned: float[stride], */
 	Size		turn;			/* float[k * stride], */
@@ -142,12 +147,13 @@ typedef struct EngineShared
 	char		phase[PROGRESS_PHASE_SIZE];
 
 	Barrier		barrier;
+	ConditionVariable slot_freed;	/* a heavy row has been joined */
 	pg_atomic_uint32 stop_phase;	/* phase at which participants leave */
 	pg_atomic_uint32 workers;	/* that attached in time to take part */
 	pg_atomic_uint64 worker_cpu;	/* microseconds that workers have spent in all epochs */
 
 	int32		heavy[ENGINE_SIDES];	/* heavy rows of each side */
-	int32		parts[ENGINE_SIDES];	/* that they have together */
+	int64		parts[ENGINE_SIDES];	/* that they have together */
 	int32		last_epoch;		/* from 0: the one in which users are solved exactly */
 	int32		epochs_run;
 	bool		has_diverged;
@@ -174,6 +180,7 @@ typedef struct EngineView
 	EngineShared *shared;
 	EngineSide	side[ENGINE_SIDES];
 	pg_atomic_uint64 *counters;
+	pg_atomic_uint64 *part_counters;
 	double	   *partials;
 	char	   *parts;
 	float	   *gram;			/* NULL if turned */
@@ -202,7 +209,7 @@ extern void EngineViewInit(EngineView *view, EngineShared *shared);
 
 /* engine_units.c */
 
-/* List the heavy rows of both sides, once their interactions are there, and say how long parts are. */
+/* List the heavy rows of both sides, once their interactions are there, and say how many parts they have. */
 extern void EngineFindHeavy(EngineView *view);
 
 /* First row of a unit; that of the unit behind the last is the number of rows. */
@@ -212,8 +219,7 @@ extern int64 EngineUnitRow(const EngineSide *side, int64 unit);
 extern bool EngineIsHeavy(const EngineSide *side, int64 row);
 
 /* The heavy row that a part belongs to. */
-extern const EngineHeavy *EngineHeavyOfPart(const EngineView *view, EngineSideNumber number,
-											int64 part);
+extern EngineHeavy *EngineHeavyOfPart(const EngineView *view, EngineSideNumber number, int64 part);
 
 /* engine_phases.c */
 

@@ -40,96 +40,36 @@ EngineIsHeavy(const EngineSide *side, int64 row)
 	return side->start[row + 1] - side->start[row] >= side->layout->heavy_events;
 }
 
-/* Lengths of the rows that are worth parts; *count says how many. */
-static int64 *
-list_long_rows(const EngineSide *side, int64 *count)
-{
-	int64		room = side->start[side->layout->rows] / side->layout->heavy_events + 1;
-	int64	   *lengths = (int64 *) palloc_extended(room * sizeof(int64), MCXT_ALLOC_HUGE);
-
-	*count = 0;
-	for (int64 row = 0; row < side->layout->rows; row++)
-	{
-		if (row % POLL_ROWS == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (EngineIsHeavy(side, row))
-			lengths[(*count)++] = side->start[row + 1] - side->start[row];
-	}
-	return lengths;
-}
-
-/* Is there room for the rows that have two parts at least, of so many events? */
-static bool
-fit_parts(const EngineSideLayout *layout, const int64 *lengths, int64 count, int64 part_events)
-{
-	int64		rows = 0;
-	int64		parts = 0;
-
-	for (int64 i = 0; i < count; i++)
-	{
-		if (lengths[i] < 2 * part_events)
-			continue;
-		rows++;
-		parts += (lengths[i] + part_events - 1) / part_events;
-	}
-	return rows <= layout->heavy_max && parts <= layout->parts_max;
-}
-
-/* The shortest parts that there is room for. */
-static void
-choose_parts(EngineSideLayout *layout, const EngineSide *side)
-{
-	int64		count;
-	int64	   *lengths = list_long_rows(side, &count);
-	int64		low = layout->part_events;
-	int64		high = low;
-
-	while (!fit_parts(layout, lengths, count, high))
-	{
-		low = high + 1;
-		high *= 2;
-	}
-	while (low < high)
-	{
-		int64		middle = low + (high - low) / 2;
-
-		CHECK_FOR_INTERRUPTS();
-		if (fit_parts(layout, lengths, count, middle))
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	pfree(lengths);
-	layout->part_events = high;
-	layout->heavy_events = Max(layout->heavy_events, 2 * high);
-}
-
+/*
+ * A row has as many parts as its events ask for, but no more than half the slots:
+ * a part that waits for a slot then waits for a row before its own.
+ */
 static void
 find_heavy(EngineView *view, EngineSideNumber number)
 {
 	EngineShared *shared = view->shared;
 	EngineSide *side = &view->side[number];
-	int64		part_events;
+	int64		part_events = side->layout->part_events;
 
-	choose_parts(&shared->layout.side[number], side);
-	part_events = side->layout->part_events;
 	for (int64 row = 0; row < side->layout->rows; row++)
 	{
 		EngineHeavy *heavy = &side->heavy[shared->heavy[number]];
+		int64		events = side->start[row + 1] - side->start[row];
 
 		if (row % POLL_ROWS == 0)
 			CHECK_FOR_INTERRUPTS();
 		if (!EngineIsHeavy(side, row))
 			continue;
-		heavy->row = (int32) row;
 		heavy->first_part = shared->parts[number];
-		heavy->parts = (int32) ((side->start[row + 1] - side->start[row] + part_events - 1) /
-								part_events);
+		heavy->row = (int32) row;
+		heavy->parts = (int32) Min((events + part_events - 1) / part_events,
+								   shared->layout.slots / 2);
+		pg_atomic_init_u32(&heavy->missing, (uint32) heavy->parts);
+		pg_atomic_init_u32(&heavy->joined, 0);
 		shared->parts[number] += heavy->parts;
 		shared->heavy[number]++;
 	}
 	Assert(shared->heavy[number] <= side->layout->heavy_max);
-	Assert(shared->parts[number] <= side->layout->parts_max);
 }
 
 void
@@ -139,10 +79,10 @@ EngineFindHeavy(EngineView *view)
 	find_heavy(view, SIDE_ITEMS);
 }
 
-const EngineHeavy *
+EngineHeavy *
 EngineHeavyOfPart(const EngineView *view, EngineSideNumber number, int64 part)
 {
-	const EngineHeavy *heavy = view->side[number].heavy;
+	EngineHeavy *heavy = view->side[number].heavy;
 	int			low = 0;
 	int			high = view->shared->heavy[number] - 1;
 

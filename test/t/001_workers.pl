@@ -101,18 +101,18 @@ for my $workers (0 .. 2)
 }
 is(scalar(keys %rated), 1, 'als: 1 and 2 workers give the bits of none');
 
-# A member with so many events that they are summed up in parts: the bits are those of one
-# participant, and the loss has no slope left at the member's embedding.  With few members in the
-# basis in which factors begin, with many in eigenbases.
+# Members with so many events that they are summed up in parts, more of them than there are slots
+# for: the bits are those of one participant, and the loss has no slope left at a member's embedding.
+# With few members in the basis in which factors begin, with many in eigenbases.
 for my $members (600, 1300)
 {
 	my %heavy;
 
 	$node->safe_psql('postgres', qq{
 		CREATE TABLE heavy AS
-		SELECT 1 AS user_id, i AS item_id FROM generate_series(1, 3000) AS i
+		SELECT u AS user_id, i AS item_id FROM generate_series(1, 80) AS u, generate_series(1, 3000) AS i
 		UNION SELECT u, 1 + (u * 13 + n * 101) % 3000
-			FROM generate_series(2, $members) AS u, generate_series(1, 5) AS n;
+			FROM generate_series(81, $members) AS u, generate_series(1, 5) AS n;
 		SELECT commrec.create_model('h', 'heavy', hyperparameters => '{"factors": 400, "epochs": 1,
 			"solver": "cholesky", "popularity_weight": 0, "popularity_half_life": "Infinity",
 			"unobserved_weight": 0.1, "regularization": 0.05}')});

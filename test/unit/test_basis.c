@@ -589,7 +589,9 @@ parts_add_up_to_the_row(void)
 			;
 		cr_ials_part_save(&s->half, &state, parts + (size_t) part * size, s->workspace);
 	}
-	cr_ials_row_join(&s->half, 0, parts, 3, &state, s->workspace);
+	cr_ials_join_begin(&s->half, 0, &state, s->workspace);
+	for (int64_t part = 0; part < 3; part++)
+		cr_ials_join_part(&s->half, &state, parts + (size_t) part * size, s->workspace);
 	CHECK(cr_ials_row_finish(&s->half, &state, &loss, s->workspace) == CR_OK);
 	check_solutions(s, expected, 2e-4);
 	CHECK_NEAR(loss.fit, whole.fit, 1e-5 * fabs(whole.fit));

@@ -345,7 +345,9 @@ solve_in_parts(System *s, int64_t row, int64_t events, char *parts, CrIalsLoss *
 		cr_ials_part_save(&s->half, &state, parts + (size_t) count * size, s->workspace);
 	}
 	memset(s->workspace, 0x7f, cr_ials_workspace_size(s->params.factors));
-	cr_ials_row_join(&s->half, row, parts, count, &state, s->workspace);
+	cr_ials_join_begin(&s->half, row, &state, s->workspace);
+	for (int32_t part = 0; part < count; part++)
+		cr_ials_join_part(&s->half, &state, parts + (size_t) part * size, s->workspace);
 	CHECK(cr_ials_row_finish(&s->half, &state, loss, s->workspace) == CR_OK);
 }
 
