@@ -473,6 +473,34 @@ SET ROLE regress_commrec_analyst;
 SELECT input.train('input_analyst', allow_row_security => true);
 RESET ROLE;
 
+-- However a table has its columns, and whatever else: the same bits as from the view.
+CREATE FUNCTION input.bits_of_table(columns text, alterations text DEFAULT '') RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	result text;
+BEGIN
+	EXECUTE format('CREATE TABLE input.shaped AS SELECT %s FROM input.sound', columns);
+	EXECUTE alterations;
+	PERFORM commrec.create_model('input_shaped', 'input.shaped', action_column => 'action', time_column => 'at', value_column => 'value',
+		hyperparameters => '{"factors": 4, "epochs": 3, "popularity_weight": 0.1, "popularity_half_life": 30}');
+	PERFORM commrec.train('input_shaped', workers => 0);
+	result := input.bits('input_shaped');
+	PERFORM commrec.drop_model('input_shaped');
+	DROP TABLE input.shaped;
+	RETURN result;
+END
+$$;
+SELECT columns, alterations, input.bits_of_table(columns, alterations) = first_value(input.bits_of_table(columns, alterations)) OVER () AS same
+FROM (VALUES ('user_id, item_id, action, at, value', ''),
+	('value, action, item_id, at, user_id', ''),
+	('''note''::text AS note, value, at, NULL::point AS place, item_id, action, user_id', ''),
+	('user_id, item_id, action::varchar AS action, at AT TIME ZONE ''UTC'' AS at, value::real AS value', ''),
+	('value, action, item_id, at, user_id', 'ALTER TABLE input.shaped ALTER action TYPE name, ALTER value TYPE numeric'),
+	('1 AS gone, value, action, item_id, at, user_id', 'ALTER TABLE input.shaped DROP COLUMN gone'),
+	('value, action, item_id, at', 'ALTER TABLE input.shaped ADD user_id bigint DEFAULT 1; UPDATE input.shaped AS s SET user_id = o.user_id
+		FROM input.sound AS o WHERE (s.item_id, s.at, s.action) = (o.item_id, o.at, o.action)'),
+	('value, action, item_id, at, user_id - 1 AS less', 'ALTER TABLE input.shaped ADD user_id bigint GENERATED ALWAYS AS (less + 1) STORED'),
+	('user_id, item_id, action, at, value, 1 AS a, 2 AS b, 3 AS c, 4 AS d, 5 AS e, 6 AS f', '')) AS shape (columns, alterations);
+
 -- Away with all of it.
 SELECT count(commrec.drop_model(nspname)) > 10 AS dropped FROM pg_namespace WHERE nspname ~ '^input_';
 DROP SCHEMA input CASCADE;

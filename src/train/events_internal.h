@@ -23,7 +23,10 @@ typedef struct EventSource
 	Oid			model;			/* schema of the model that it is read for */
 	Oid			relation;
 	char	   *name;			/* qualified and quoted */
-	char	   *query;			/* columns 0 and 1 are user and item */
+	char	   *query;
+	int			columns;		/* of the query, up to the last that is needed */
+	int			user_at;
+	int			item_at;
 	int			action_at;
 	int			time_at;
 	int			value_at;

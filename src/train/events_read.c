@@ -174,15 +174,16 @@ static bool
 ReadRow(EventReceiver *receiver, TupleTableSlot *slot, EventRow *row)
 {
 	EventsSkipped *skipped = &receiver->log->skipped;
-	int			time_at = receiver->source->time_at;
+	const EventSource *source = receiver->source;
+	int			time_at = source->time_at;
 
-	if (slot->tts_isnull[0] || slot->tts_isnull[1])
+	if (slot->tts_isnull[source->user_at] || slot->tts_isnull[source->item_at])
 	{
 		skipped->null_id++;
 		return false;
 	}
-	row->user = slot->tts_values[0];
-	row->item = slot->tts_values[1];
+	row->user = slot->tts_values[source->user_at];
+	row->item = slot->tts_values[source->item_at];
 	row->time = ReadTime(receiver, slot);
 	if (TIMESTAMP_NOT_FINITE(row->time) && time_at >= 0 && !slot->tts_isnull[time_at])
 	{
@@ -259,7 +260,7 @@ ReceiveEvent(TupleTableSlot *slot, DestReceiver *self)
 	EventReceiver *receiver = (EventReceiver *) self;
 	EventRow	row;
 
-	slot_getallattrs(slot);
+	slot_getsomeattrs(slot, receiver->source->columns);
 	if (!ReadRow(receiver, slot, &row))
 		return true;
 	if (IsLeftOut(receiver, row.user))

@@ -196,29 +196,101 @@ AddRange(StringInfo query, const ModelConfig *config, EventSource *source)
 					 column, column);
 }
 
+/* Ask for the columns that are needed, and no others. */
+static void
+SelectColumns(const ModelConfig *config, EventSource *source, StringInfo query)
+{
+	int			columns = 2;
+
+	source->user_at = 0;
+	AddColumn(query, config->user_column, "");
+	source->item_at = 1;
+	AddColumn(query, config->item_column, "");
+	source->action_at = config->action_column == NULL ? -1 : columns++;
+	if (config->action_column != NULL)
+		AddColumn(query, config->action_column, "::pg_catalog.text");
+	source->time_at = config->time_column == NULL ? -1 : columns++;
+	if (config->time_column != NULL)
+		AddColumn(query, config->time_column, "");
+	source->value_at = config->value_column == NULL ? -1 : columns++;
+	if (config->value_column != NULL)
+		AddColumn(query, config->value_column, "::pg_catalog.float8");
+	source->columns = columns;
+}
+
+/* The place of a column in whole rows, -1 for none. */
+static int
+PlaceInRow(Relation relation, EventSource *source, const char *column)
+{
+	int			place = column == NULL ? -1 : FindColumn(relation, source, column)->attnum - 1;
+
+	source->columns = Max(source->columns, place + 1);
+	return place;
+}
+
+static bool
+HasType(Relation relation, int place, Oid type)
+{
+	return place < 0 || TupleDescAttr(RelationGetDescr(relation), place)->atttypid == type;
+}
+
+/* Do the rows of a table come as they are stored if all columns are asked for? */
+static bool
+AreRowsPlain(Relation relation)
+{
+	TupleDesc	descriptor = RelationGetDescr(relation);
+
+	if (relation->rd_rel->relkind != RELKIND_RELATION && relation->rd_rel->relkind != RELKIND_MATVIEW)
+		return false;
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+
+		if (attribute->attisdropped || attribute->atthasmissing || attribute->attgenerated != '\0')
+			return false;
+	}
+	return pg_class_aclcheck(RelationGetRelid(relation), GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+/*
+ * Ask for whole rows, where they hold little else and nothing is converted: it
+ * saves the executor from making a row of its own of every row.  Not of a wide
+ * table, of which an index may have the columns that are needed.
+ */
+static bool
+SelectRows(Relation relation, const ModelConfig *config, EventSource *source, StringInfo query)
+{
+	int			wanted = 2 + (config->action_column != NULL) + (config->time_column != NULL) +
+		(config->value_column != NULL);
+
+	if (source->range != NULL || !AreRowsPlain(relation) ||
+		RelationGetDescr(relation)->natts > 2 * wanted)
+		return false;
+	source->user_at = PlaceInRow(relation, source, config->user_column);
+	source->item_at = PlaceInRow(relation, source, config->item_column);
+	source->action_at = PlaceInRow(relation, source, config->action_column);
+	source->time_at = PlaceInRow(relation, source, config->time_column);
+	source->value_at = PlaceInRow(relation, source, config->value_column);
+	if (!HasType(relation, source->action_at, TEXTOID) ||
+		!HasType(relation, source->value_at, FLOAT8OID))
+		return false;
+	appendStringInfoString(query, "SELECT *");
+	return true;
+}
+
 /*
  * The caller's search_path is in force while the query runs, for the sake of
  * functions in views; so every name in our own text is qualified, and there is
  * no operator in it.
  */
 static void
-BuildQuery(const ModelConfig *config, EventSource *source)
+BuildQuery(Relation relation, const ModelConfig *config, EventSource *source)
 {
 	StringInfoData query;
-	int			columns = 2;
 
 	initStringInfo(&query);
-	AddColumn(&query, config->user_column, "");
-	AddColumn(&query, config->item_column, "");
-	source->action_at = config->action_column == NULL ? -1 : columns++;
-	if (config->action_column != NULL)
-		AddColumn(&query, config->action_column, "::pg_catalog.text");
-	source->time_at = config->time_column == NULL ? -1 : columns++;
-	if (config->time_column != NULL)
-		AddColumn(&query, config->time_column, "");
-	source->value_at = config->value_column == NULL ? -1 : columns++;
-	if (config->value_column != NULL)
-		AddColumn(&query, config->value_column, "::pg_catalog.float8");
+	if (!SelectRows(relation, config, source, &query))
+		SelectColumns(config, source, &query);
 	appendStringInfo(&query, " FROM %s", source->name);
 	AddRange(&query, config, source);
 	source->query = query.data;
@@ -248,6 +320,6 @@ EventSourceCheck(const ModelConfig *config, const EventsRange *range, EventSourc
 	if (config->value_column != NULL)
 		CheckColumnPrivilege(source, FindColumn(relation, source, config->value_column));
 
-	BuildQuery(config, source);
+	BuildQuery(relation, config, source);
 	relation_close(relation, NoLock);
 }

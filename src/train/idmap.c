@@ -365,6 +365,17 @@ PushText(IdMap *map, Datum id)
 		pfree(text);
 }
 
+/* By the time that the queue is full, a window's answer has come. */
+static inline void
+PushInteger(IdMap *map, int64 id)
+{
+	IdQueue    *queue = &map->queue;
+
+	queue->integer[queue->count++] = id;
+	if (map->window.number != NULL)
+		__builtin_prefetch(&map->window.number[(uint64) id - (uint64) map->window.first]);
+}
+
 void
 IdMapPush(IdMap *map, Datum id)
 {
@@ -374,13 +385,13 @@ IdMapPush(IdMap *map, Datum id)
 	switch (map->kind)
 	{
 		case ID_INT2:
-			queue->integer[queue->count++] = DatumGetInt16(id);
+			PushInteger(map, DatumGetInt16(id));
 			break;
 		case ID_INT4:
-			queue->integer[queue->count++] = DatumGetInt32(id);
+			PushInteger(map, DatumGetInt32(id));
 			break;
 		case ID_INT8:
-			queue->integer[queue->count++] = DatumGetInt64(id);
+			PushInteger(map, DatumGetInt64(id));
 			break;
 		case ID_UUID:
 			PushBytes(queue, (const char *) DatumGetUUIDP(id)->data, UUID_LEN);
