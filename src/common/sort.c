@@ -44,8 +44,8 @@ InsertionSort(uint64 *numbers, int64 count, int shift, uint64 mask)
 static void
 SortByDigit(const uint64 *from, uint64 *to, int64 count, int shift, uint64 mask)
 {
-	int64		place[DIGITS] = {0};
-	int64		before = 0;
+	uint32		place[DIGITS] = {0};
+	uint32		before = 0;
 
 	for (int64 i = 0; i < count; i++)
 	{
@@ -54,7 +54,7 @@ SortByDigit(const uint64 *from, uint64 *to, int64 count, int shift, uint64 mask)
 	}
 	for (int digit = 0; digit < DIGITS; digit++)
 	{
-		int64		here = place[digit];
+		uint32		here = place[digit];
 
 		place[digit] = before;
 		before += here;
@@ -69,7 +69,7 @@ SortByDigit(const uint64 *from, uint64 *to, int64 count, int shift, uint64 mask)
 uint64 *
 SortByBits(uint64 *numbers, uint64 *scratch, int64 count, int shift, int bits)
 {
-	Assert(bits > 0 && shift >= 0 && shift + bits <= 64);
+	Assert(count <= PG_UINT32_MAX && bits > 0 && shift >= 0 && shift + bits <= 64);
 	if (count <= FEW)
 	{
 		InsertionSort(numbers, count, shift, bits == 64 ? ~UINT64CONST(0) : (UINT64CONST(1) << bits) - 1);

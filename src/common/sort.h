@@ -8,7 +8,8 @@
 /*
  * Sort ascending by the bits [shift, shift + bits) of each number; where these
  * are equal, the order stays.  "scratch" has room for as many.  The result is
- * in one of the two arrays: which one is returned.  Polls for interrupts.
+ * in one of the two arrays: which one is returned.  At most 2^32 - 1 numbers.
+ * Polls for interrupts.
  */
 extern uint64 *SortByBits(uint64 *numbers, uint64 *scratch, int64 count, int shift, int bits);
 

@@ -32,12 +32,26 @@ find_value(Values *values, float value)
 	return i;
 }
 
+/* How many of the first are the same, bit by bit. */
+static uint32_t
+count_same(const float *preferences, uint32_t count)
+{
+	uint32_t	i = 1;
+
+	while (i < count && memcmp(&preferences[i], &preferences[0], sizeof(float)) == 0)
+		i++;
+	return i;
+}
+
 /* Bits of a code that tells these preferences apart. */
 static int
 choose_bits(const float *preferences, uint32_t count, Values *values)
 {
 	values->count = 0;
-	for (uint32_t i = 0; i < count; i++)
+	if (count == 0)
+		return 0;
+	values->value[values->count++] = preferences[0];
+	for (uint32_t i = count_same(preferences, count); i < count; i++)
 	{
 		if (find_value(values, preferences[i]) == VALUES_MAX)
 		{

@@ -125,14 +125,13 @@ EncodeSeen(const UsersWriter *users, int64 from, int64 to)
 	sorted = SortByBits(users->entries, users->scratch, count, 32, users->entry_bits);
 	for (uint32 i = 0; i < count; i++)
 	{
-		int64		pair = from + (uint32) sorted[i];
-
 		users->sorted[i] = (uint32) (sorted[i] >> 32);
-		users->times[i] = factors->touched_last != NULL ? factors->touched_last[pair] : 0;
-		users->preference[i] = factors->touched_preference[pair];
+		users->preference[i] = factors->touched_preference[from + (uint32) sorted[i]];
 	}
 	if (factors->touched_last != NULL)
 	{
+		for (uint32 i = 0; i < count; i++)
+			users->times[i] = factors->touched_last[from + (uint32) sorted[i]];
 		SET_VARSIZE(users->seen, VARHDRSZ + cr_seen_size_timed(count));
 		cr_seen_encode_timed(users->sorted, users->times, count,
 							 (uint8_t *) VARDATA(users->seen));

@@ -165,31 +165,37 @@ static void
 SumUser(Touched *touched, const Weighing *weighing, int32 user)
 {
 	const EventLog *log = weighing->log;
+	const int32 *item = log->item;
+	int32	   *item_users = touched->item_users;
+	int32	   *pair_item = touched->item;
+	float	   *preference = touched->preference;
+	uint32	   *last_touched = touched->last;
 	int64		pair = touched->start[user] - 1;
+	int64		to = log->start[user + 1];
 	int32		last = -1;
 	double		sum = 0.0;
 
-	for (int64 e = log->start[user]; e < log->start[user + 1]; e++)
+	for (int64 e = log->start[user]; e < to; e++)
 	{
 		EVENTS_POLL(e);
 		if (!EventCounts(weighing, e))
 			continue;
-		if (log->item[e] != last)
+		if (item[e] != last)
 		{
-			last = log->item[e];
+			last = item[e];
 			sum = 0.0;
-			touched->item[++pair] = last;
-			touched->item_users[last]++;
-			if (touched->last != NULL)
-				touched->last[pair] = CR_SEEN_NO_TIME;
+			pair_item[++pair] = last;
+			item_users[last]++;
+			if (last_touched != NULL)
+				last_touched[pair] = CR_SEEN_NO_TIME;
 		}
-		if (touched->last != NULL)
-			touched->last[pair] = LaterMinute(touched->last[pair], MinuteOf(log->time[e]));
-		sum += Decayed(weighing, e, EventPreference(weighing->log, e));
+		if (last_touched != NULL)
+			last_touched[pair] = LaterMinute(last_touched[pair], MinuteOf(log->time[e]));
+		sum += Decayed(weighing, e, EventPreference(log, e));
 		/* Negated, so that NaN is caught as well. */
 		if (!(fabs(sum) <= FLT_MAX))
 			ReportOverflow(log, user, last);
-		touched->preference[pair] = (float) sum;
+		preference[pair] = (float) sum;
 	}
 }
 
@@ -458,6 +464,50 @@ StrongestEvent(const Weighing *weighing, int64 event, int64 end, int64 *next)
 	return strongest;
 }
 
+/* Do all events of a user on an item add the same to popularity: that of one action, ageless? */
+static bool
+AreAllAlike(const Weighing *weighing)
+{
+	const EventLog *log = weighing->log;
+
+	return log->action == NULL && log->value == NULL && !weighing->is_decaying &&
+		weighing->until == EVENT_NO_TIME;
+}
+
+/* The same if all events are alike: users are counted. */
+static void
+CountUsers(const EventLog *log, double *popularity)
+{
+	const int32 *item = log->item;
+	double		weight = Max(log->scale[log->implied_action].preference, 0);
+
+	for (int32 user = 0; user < EventsUsers(log); user++)
+	{
+		int64		to = log->start[user + 1];
+
+		for (int64 e = log->start[user]; e < to; e++)
+		{
+			EVENTS_POLL(e);
+			if (e + 1 == to || item[e + 1] != item[e])
+				popularity[item[e]] += weight;
+		}
+	}
+}
+
+static void
+AddStrongest(const Weighing *weighing, double *popularity)
+{
+	const EventLog *log = weighing->log;
+
+	for (int32 user = 0; user < EventsUsers(log); user++)
+	{
+		int64		next;
+
+		for (int64 e = log->start[user]; e < log->start[user + 1]; e = next)
+			popularity[log->item[e]] += StrongestEvent(weighing, e, log->start[user + 1], &next);
+	}
+}
+
 void
 PopularityCompute(const EventLog *log, double half_life, TimestampTz until, double *popularity)
 {
@@ -465,12 +515,9 @@ PopularityCompute(const EventLog *log, double half_life, TimestampTz until, doub
 
 	WeighingInit(&weighing, log, half_life, until);
 	BudgetZero(popularity, (Size) EventsItems(log) * sizeof(double));
-	for (int32 user = 0; user < EventsUsers(log); user++)
-	{
-		int64		next;
-
-		for (int64 e = log->start[user]; e < log->start[user + 1]; e = next)
-			popularity[log->item[e]] += StrongestEvent(&weighing, e, log->start[user + 1], &next);
-	}
+	if (AreAllAlike(&weighing))
+		CountUsers(log, popularity);
+	else
+		AddStrongest(&weighing, popularity);
 	CheckPopularity(log, popularity);
 }
