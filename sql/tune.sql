@@ -84,12 +84,17 @@ CALL commrec.tune('tuned', '{"factors": [4]}', trials => 3, budget => '0 s');
 SELECT count(*) AS waiting FROM tuned.trial WHERE tuning = 11 AND folds = 0;
 -- a cancel keeps what was finished
 \set VERBOSITY terse
-SET statement_timeout = '2s';
-CALL commrec.tune('tuned', '{"factors": [32, 64], "epochs": [100]}', trials => 10000, folds => 1);
-RESET statement_timeout;
+CREATE FUNCTION regress_tune.cancel() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM pg_cancel_backend(pg_backend_pid());
+	RETURN NEW;
+END
+$$;
+CREATE TRIGGER cancel BEFORE UPDATE ON tuned.trial FOR EACH ROW WHEN (NEW.trial = 3) EXECUTE FUNCTION regress_tune.cancel();
+CALL commrec.tune('tuned', '{"factors": [4], "regularization": {"low": 0.01, "high": 0.1}}', trials => 5, folds => 1);
+DROP TRIGGER cancel ON tuned.trial;
 \set VERBOSITY default
-SELECT count(*) AS trials, count(*) FILTER (WHERE folds = 1) > 0 AS finished, count(*) FILTER (WHERE folds = 0) > 0 AS waiting,
-	bool_or(is_best) AS decided FROM tuned.trial WHERE tuning = 12;
+SELECT trial, folds, value > 0 AS judged, is_best FROM tuned.trial WHERE tuning = 12 ORDER BY trial;
 DELETE FROM tuned.trial WHERE tuning = 12;
 -- the default space
 CALL commrec.tune('tuned', trials => 4, folds => 1, users => 30);
