@@ -28,23 +28,24 @@ $node->psql('postgres', "\\i $source/test/t/wild.sql", on_error_die => 1);
 # What procedures do lasts: they have a database of their own.
 $node->safe_psql('template1', 'CREATE DATABASE loose TEMPLATE postgres');
 
-# Start a session that makes statements by a query, and runs each in a transaction of its own.  What
-# it prints goes to files: a pipe would hold it up until somebody reads.
+# Start a session that makes statements by a query, which takes what time it needs, and runs each in a
+# transaction of its own, in limited time.  What it reads and prints is in files: a pipe would hold it
+# up until somebody writes or reads.
 sub start_calls
 {
 	my ($name, $dbname, $statements) = @_;
-	my %run = map { $_ => "$PostgreSQL::Test::Utils::tmp_check/$name.$_" } qw(stdout stderr);
+	my %run = map { $_ => "$PostgreSQL::Test::Utils::tmp_check/$name.$_" } qw(sql stdout stderr);
 
+	append_to_file($run{sql}, qq{
+		SET client_min_messages = error;
+		SET commrec.default_model = 'm';
+		-- Trainings of a few events are not worth a process.
+		SET max_parallel_workers = 0;
+		SELECT 'SET statement_timeout = ''${timeout}s''' UNION ALL ($statements) \\gexec
+	});
 	$run{handle} = IPC::Run::start(
-		[ 'psql', '-XAt', '-v', 'VERBOSITY=verbose', '-d', $node->connstr($dbname), '-f', '-' ],
-		'<', \qq{
-			SET statement_timeout = '${timeout}s';
-			SET client_min_messages = error;
-			SET commrec.default_model = 'm';
-			-- Trainings of a few events are not worth a process.
-			SET max_parallel_workers = 0;
-			$statements \\gexec
-		}, '>', $run{stdout}, '2>', $run{stderr});
+		[ 'psql', '-XAt', '-v', 'VERBOSITY=verbose', '-d', $node->connstr($dbname), '-f', $run{sql} ],
+		'<', \undef, '>', $run{stdout}, '2>', $run{stderr});
 	return \%run;
 }
 
