@@ -28,7 +28,7 @@ prepare()
 {
 	local flags
 
-	flags="-Wall -Wextra -Werror -DUSE_VALGRIND -isystem $("$PG_CONFIG" --includedir-server)"
+	flags="-O2 -fno-omit-frame-pointer -Wall -Wextra -Werror -DUSE_VALGRIND -isystem $("$PG_CONFIG" --includedir-server)"
 	quietly "$WORK/log/build.log" as_user make -C "$WORK/src" -j"$(nproc)" all "PG_CONFIG=$PG_CONFIG" "COPT=$flags"
 	quietly "$WORK/log/install.log" as_user make -C "$WORK/src" install "PG_CONFIG=$PG_CONFIG" "COPT=$flags"
 }
