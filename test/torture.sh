@@ -4,7 +4,7 @@
 #
 #	bash test/torture.sh [PART...]
 #
-# Takes many hours; not for continuous integration.  PART: those of test/run.sh,
+# Takes some hours; not for continuous integration.  PART: those of test/run.sh,
 # and valgrind (the regression and isolation tests on a server of its own).
 # Without PART: all.  Each figure is an environment variable, see doc/testing.md,
 # and may be set.
