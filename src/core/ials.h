@@ -169,6 +169,7 @@ extern void cr_ials_part_begin(const CrIalsHalf *half, int64_t row, int64_t from
 extern void cr_ials_part_save(const CrIalsHalf *half, const CrIalsRow *state, void *part,
 							  void *workspace);
 
+/* A = a0*G, b = 0, and no events are left to be accumulated. */
 extern void cr_ials_join_begin(const CrIalsHalf *half, int64_t row, CrIalsRow *state,
 							   void *workspace);
 
