@@ -16,9 +16,10 @@ add_block(const CrIalsWorkspace *w, const float *rows, int64_t count)
 	for (int64_t from = 0; from < count; from += w->panel_rows)
 	{
 		int64_t		left = count - from;
+		CrRankUpdate update = {w->normal, w->ld, rows + (size_t) from * w->stride, w->stride,
+			(int32_t) (left < w->panel_rows ? left : w->panel_rows), w->dims, NULL};
 
-		w->kernels->accumulate(w->normal, w->ld, rows + (size_t) from * w->stride, w->stride,
-							   (int32_t) (left < w->panel_rows ? left : w->panel_rows), w->dims);
+		w->kernels->accumulate(&update);
 	}
 }
 

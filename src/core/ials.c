@@ -16,8 +16,9 @@
 
 #include "core/ials_workspace.h"
 
-#define PANEL_FLOATS		8192	/* 32 KB: a panel stays in the first-level cache */
+#define PANEL_FLOATS		6144	/* 24 KB: a panel stays in the first-level cache */
 #define PANEL_ROWS_MIN		64		/* below this a rank-k update is bound by memory */
+#define FAR_FLOATS			2097152 /* 8 MB: of a larger fixed side, much is not in the cache */
 #define CACHED_FLOATS		1048576	/* 4 MB: from the third-level cache, in order, is faster than anew */
 #define CACHED_ROWS			8192	/* few rows are longer, and with few factors memory counts */
 
@@ -283,6 +284,25 @@ cr_ials_flush_right(const CrIalsWorkspace *w)
 	}
 }
 
+/*
+ * The panel's events join A and b.  Meanwhile as many of the events from "next" on, of
+ * whatever rows, are called closer, if they are far away.
+ */
+static void
+add_panel(const CrIalsHalf *half, const CrIalsWorkspace *w, int32_t filled, int64_t next)
+{
+	const CrCsr *csr = half->interactions;
+	int64_t		left = csr->start[csr->rows] - next;
+	int			are_far = csr->columns * w->stride > FAR_FLOATS;
+	CrAhead		ahead = {half->fixed, w->stride, w->dims, csr->column + next,
+		left < filled ? (int32_t) left : filled};
+	CrRankUpdate update = {w->normal, w->ld, w->panel, w->stride, filled, w->dims,
+		are_far ? &ahead : NULL};
+
+	w->kernels->accumulate(&update);
+	cr_ials_flush_right(w);
+}
+
 int
 cr_ials_row_add(const CrIalsHalf *half, CrIalsRow *state, int64_t max_events, void *workspace)
 {
@@ -307,10 +327,7 @@ cr_ials_row_add(const CrIalsHalf *half, CrIalsRow *state, int64_t max_events, vo
 		cr_ials_gather(half, &w, state, count, filled);
 		filled += count;
 		if (filled == w.panel_rows || state->next == state->end)
-		{
-			w.kernels->accumulate(w.normal, w.ld, w.panel, w.stride, filled, w.dims);
-			cr_ials_flush_right(&w);
-		}
+			add_panel(half, &w, filled, state->next);
 	}
 	return state->next < state->end;
 }
@@ -563,8 +580,7 @@ finish_dual(const CrIalsHalf *half, const CrIalsWorkspace *w, const CrIalsRow *s
 		return CR_OK;
 	}
 	begin_normal(half, w);
-	w->kernels->accumulate(w->normal, w->ld, w->panel, w->stride, events, w->dims);
-	cr_ials_flush_right(w);
+	add_panel(half, w, events, state->next);
 	return finish_primal(half, w, state, regularization, loss);
 }
 

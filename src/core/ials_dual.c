@@ -100,10 +100,11 @@ add_events(const CrIalsWorkspace *w, const Dual *dual)
 		int32_t		dims = w->dims - from < stretch ? w->dims - from : stretch;
 		CrTranspose transpose = {w->panel + from, w->stride, dual->events, dims,
 			w->diagonal + from, w->factored, dual->stride};
+		CrRankUpdate update = {w->normal, dual->system.ld, w->factored, dual->stride, dims,
+			dual->system.dims, NULL};
 
 		w->kernels->transpose(&transpose);
-		w->kernels->accumulate(w->normal, dual->system.ld, w->factored, dual->stride, dims,
-							   dual->system.dims);
+		w->kernels->accumulate(&update);
 	}
 }
 

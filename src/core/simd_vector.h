@@ -32,6 +32,7 @@
 #endif
 
 #define CR_PREFETCH(address)	__builtin_prefetch(address)
+#define CR_PREFETCH_FAR(address)	__builtin_prefetch(address, 0, 2)	/* not into the first level */
 
 #if defined(__AVX512F__)
 

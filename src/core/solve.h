@@ -36,6 +36,28 @@ typedef struct CrGather
 	float	   *right;			/* dims floats: += weight * factors of each event */
 } CrGather;
 
+/* Events that will be gathered next: their factors are called closer while a panel is worked on. */
+typedef struct CrAhead
+{
+	const float *fixed;			/* these as of a CrGather */
+	int32_t		stride;
+	int32_t		dims;
+	const int32_t *column;
+	int32_t		count;
+} CrAhead;
+
+/* A rank-k update by a panel: A += panel' panel. */
+typedef struct CrRankUpdate
+{
+	float	   *matrix;			/* A */
+	int32_t		ld;
+	const float *panel;
+	int32_t		stride;			/* of the panel */
+	int32_t		rows;			/* of the panel */
+	int32_t		dims;
+	const CrAhead *ahead;		/* or NULL */
+} CrRankUpdate;
+
 /* Some coordinates of a panel's rows, as rows of their own: for products of the rows with each other. */
 typedef struct CrTranspose
 {
@@ -88,9 +110,7 @@ typedef struct CrSolveKernels
 
 	void		(*gather) (const CrGather *gather);
 
-	/* Upper triangle of a += panel' panel, for "rows" rows of "stride" floats. */
-	void		(*accumulate) (float *a, int32_t ld, const float *panel, int32_t stride,
-							   int32_t rows, int32_t dims);
+	void		(*accumulate) (const CrRankUpdate *update);
 
 	/* to[d][row] = scale[d] * panel[row][d] */
 	void		(*transpose) (const CrTranspose *transpose);

@@ -39,11 +39,39 @@ typedef struct Update
 	const float *panel;
 	int32_t		stride;
 	int32_t		rows;
+	const CrAhead *ahead;		/* or NULL */
+	int32_t		called;			/* of the events ahead */
+	int32_t		work;			/* of all tiles, in vectors */
 } Update;
+
+/* Into the second-level cache: the first one holds what is worked on. */
+CR_INLINE void
+call_events(const CrAhead *ahead, int32_t from, int32_t to)
+{
+	for (int32_t e = from; e < to; e++)
+	{
+		const float *factors = ahead->fixed + (size_t) ahead->column[e] * ahead->stride;
+
+		for (int32_t line = 0; line < ahead->dims; line += 16)
+			CR_PREFETCH_FAR(factors + line);
+	}
+}
+
+/* After a tile, its share: memory answers while the next one is computed. */
+CR_INLINE void
+call_share(Update *update, int32_t work)
+{
+	int32_t		count = update->ahead->count;
+	int32_t		to = update->called + (count * work + update->work - 1) / update->work;
+
+	to = to < count ? to : count;
+	call_events(update->ahead, update->called, to);
+	update->called = to;
+}
 
 #define DEFINE_TILE(R, C) \
 CR_INLINE void \
-tile_##R##x##C(const Update *update, int32_t i, int32_t j, const int subtract) \
+tile_##R##x##C(Update *update, int32_t i, int32_t j, const int subtract) \
 { \
 	size_t		corner = (size_t) i * update->ld + j; \
 	const float *from = update->from + corner; \
@@ -81,6 +109,8 @@ tile_##R##x##C(const Update *update, int32_t i, int32_t j, const int subtract) \
 		CR_UNROLL(4) \
 		for (int c = 0; c < C; c++) \
 			v_store(to + (size_t) r * update->ld + c * CR_LANES, sum[r][c]); \
+	if (update->ahead != NULL) \
+		call_share(update, R * C); \
 }
 
 /* A strip is CR_LANES rows high; tiles leave registers for C vectors and a broadcast. */
@@ -91,7 +121,7 @@ DEFINE_TILE(8, 2)
 DEFINE_TILE(16, 1)
 
 CR_INLINE void
-update_strip(const Update *update, int32_t i, int32_t end, const int subtract)
+update_strip(Update *update, int32_t i, int32_t end, const int subtract)
 {
 	for (int32_t j = i; j < end;)
 	{
@@ -128,7 +158,7 @@ DEFINE_TILE(4, 2)
 DEFINE_TILE(8, 1)
 
 CR_INLINE void
-update_strip(const Update *update, int32_t i, int32_t end, const int subtract)
+update_strip(Update *update, int32_t i, int32_t end, const int subtract)
 {
 	for (int32_t j = i; j < end;)
 	{
@@ -158,7 +188,7 @@ DEFINE_TILE(4, 2)
 DEFINE_TILE(4, 1)
 
 CR_INLINE void
-update_strip(const Update *update, int32_t i, int32_t end, const int subtract)
+update_strip(Update *update, int32_t i, int32_t end, const int subtract)
 {
 	int32_t		j = i;
 
@@ -170,20 +200,21 @@ update_strip(const Update *update, int32_t i, int32_t end, const int subtract)
 #endif
 
 static void
-accumulate(float *a, int32_t ld, const float *panel, int32_t stride, int32_t rows, int32_t dims)
+accumulate(const CrRankUpdate *u)
 {
-	Update		update = {a, a, ld, panel, stride, rows};
+	Update		update = {u->matrix, u->matrix, u->ld, u->panel, u->stride, u->rows, u->ahead, 0,
+		u->dims * (u->dims / CR_LANES + 1) / 2};
 
 #if CR_LANES == 4
-	if (dims >= BLAS_DIMS_MIN && rows >= BLAS_ROWS_MIN)
+	if (u->dims >= BLAS_DIMS_MIN && u->rows >= BLAS_ROWS_MIN)
 	{
-		cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, dims, rows, 1.0f, panel, stride, 1.0f,
-					a, ld);
+		cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, u->dims, u->rows, 1.0f, u->panel,
+					u->stride, 1.0f, u->matrix, u->ld);
 		return;
 	}
 #endif
-	for (int32_t i = 0; i < dims; i += CR_LANES)
-		update_strip(&update, i, dims, 0);
+	for (int32_t i = 0; i < u->dims; i += CR_LANES)
+		update_strip(&update, i, u->dims, 0);
 }
 
 /* action(first float, number of vectors known when compiling) for all of a row of "dims" floats. */
@@ -417,7 +448,7 @@ substitute_by_blas(const CrFactor *f, float *x)
 static int
 factor(const CrFactor *f)
 {
-	Update		update = {f->matrix, f->factor, f->ld, f->factor, f->ld, 0};
+	Update		update = {f->matrix, f->factor, f->ld, f->factor, f->ld, 0, NULL, 0, 0};
 
 #if CR_LANES == 4
 	if (f->dims >= BLAS_FACTOR_MIN)
