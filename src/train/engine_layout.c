@@ -35,12 +35,6 @@ place(EngineLayout *layout, int64 count, Size size)
 	return offset;
 }
 
-static int64
-divide_up(int64 n, int64 by)
-{
-	return (n + by - 1) / by;
-}
-
 /*
  * A row costs about k/3 events more than its events have.  Units follow from
  * numbers that are known before there are any events.
@@ -84,7 +78,7 @@ plan_slots(const EngineLayout *layout, const EngineParams *params)
 	for (int side = 0; side < ENGINE_SIDES; side++)
 	{
 		if (layout->side[side].heavy_max > 0)
-			parts = Max(parts, divide_up(params->pairs, layout->side[side].part_events));
+			parts = Max(parts, EngineDivideUp(params->pairs, layout->side[side].part_events));
 	}
 	return Min(2 * parts, Max(room, SLOTS_MIN));
 }
@@ -92,14 +86,14 @@ plan_slots(const EngineLayout *layout, const EngineParams *params)
 static void
 place_side(EngineLayout *layout, EngineSideLayout *side, const EngineParams *params, int64 rows)
 {
-	int64		blocks = Max(divide_up(rows, CR_GRAM_ROWS), 1);
+	int64		blocks = Max(EngineDivideUp(rows, CR_GRAM_ROWS), 1);
 	int32		stride = cr_factor_stride(params->ials.factors);
 
 	side->rows = rows;
 	plan_units(side, params);
 	plan_parts(side, params);
-	side->range_rows = divide_up(blocks, ENGINE_RANGES_MAX) * CR_GRAM_ROWS;
-	side->ranges = (int32) divide_up(Max(rows, 1), side->range_rows);
+	side->range_rows = EngineDivideUp(blocks, ENGINE_RANGES_MAX) * CR_GRAM_ROWS;
+	side->ranges = (int32) EngineDivideUp(Max(rows, 1), side->range_rows);
 	side->start = place(layout, rows + 1, sizeof(int64));
 	side->column = place(layout, params->pairs, sizeof(int32));
 	side->weight = params->is_weighted ? place(layout, params->pairs, sizeof(float)) : 0;

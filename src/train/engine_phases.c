@@ -42,7 +42,7 @@ unit_rows(const EngineSide *side, int64 unit, int64 rows)
 static int64
 start_units(const EngineSide *side)
 {
-	return (side->layout->rows + ENGINE_START_ROWS - 1) / ENGINE_START_ROWS;
+	return EngineDivideUp(side->layout->rows, ENGINE_START_ROWS);
 }
 
 /*
@@ -131,7 +131,7 @@ reduce_gram(EngineView *view, EngineSideNumber solved)
 static int64
 turn_units(const EngineSide *side)
 {
-	return (side->layout->rows + ENGINE_TURN_ROWS - 1) / ENGINE_TURN_ROWS;
+	return EngineDivideUp(side->layout->rows, ENGINE_TURN_ROWS);
 }
 
 /* Rows of the fixed side first, then those of the other one that are improved. */
@@ -372,7 +372,7 @@ end_epoch(EngineView *view, int epoch, uint32 phase)
 static EnginePhase
 read_phase(const EngineView *view, uint32 number)
 {
-	EnginePhase phase = {STEP_START, SIDE_USERS, 0};
+	EnginePhase phase = {STEP_START, SIDE_USERS, 0, 0};
 	int			step;
 
 	if (number == 0)
@@ -460,7 +460,7 @@ static double
 claimed(const EngineView *view, uint32 number, const EnginePhase *phase)
 {
 	int64		parts = view->shared->parts[phase->solved];
-	int64		units = phase_units(view, phase);
+	int64		units = phase->units;
 	int64		parts_claimed = (int64) pg_atomic_read_u64(part_counter(view, phase));
 	int64		units_claimed = (int64) pg_atomic_read_u64(&view->counters[number]);
 
@@ -473,11 +473,13 @@ report_progress(EngineView *view, uint32 number, const EnginePhase *phase)
 {
 	int			epochs = view->shared->epochs;
 	bool		is_users = phase->solved == SIDE_USERS;
-	double		half = phase->step == STEP_EPOCH_END ? 1.0 :
-		phase->step == STEP_SOLVE ? claimed(view, number, phase) : 0.0;
+	double		half;
 
-	if (phase->step == STEP_START || phase->step == STEP_TURN_BACK)
+	if (phase->step == STEP_START || phase->step == STEP_TURN_BACK ||
+		!ProgressIsDue(view->progress))
 		return;
+	half = phase->step == STEP_EPOCH_END ? 1.0 :
+		phase->step == STEP_SOLVE ? claimed(view, number, phase) : 0.0;
 	ProgressEpoch(view->progress, phase->epoch + 1, epochs, view->side[phase->solved].name,
 				  (phase->epoch + (is_users ? 0.5 : 0.0) + 0.5 * half) / epochs);
 }
@@ -500,7 +502,7 @@ run_next_unit(EngineView *view, uint32 number, const EnginePhase *phase)
 {
 	int64		unit = (int64) pg_atomic_fetch_add_u64(&view->counters[number], 1);
 
-	if (unit >= phase_units(view, phase))
+	if (unit >= phase->units)
 		return false;
 	run_unit(view, number, phase, unit);
 	report_progress(view, number, phase);
@@ -534,6 +536,7 @@ run_phase(EngineView *view, uint32 number)
 {
 	EnginePhase phase = read_phase(view, number);
 
+	phase.units = phase_units(view, &phase);
 	if (phase.step == STEP_SOLVE)
 		run_parts(view, number, &phase);
 	while (run_next_unit(view, number, &phase))

@@ -81,6 +81,7 @@ typedef struct EnginePhase
 	EngineStep	step;
 	EngineSideNumber solved;	/* the side whose half step it is */
 	int			epoch;
+	int64		units;			/* to be claimed, beside the parts of heavy rows */
 } EnginePhase;
 
 typedef struct EngineSideLayout
@@ -195,6 +196,13 @@ typedef struct EngineView
 	Progress   *progress;
 	void	   *workspace;		/* cr_ials_workspace_size() bytes; NULL until it takes part */
 } EngineView;
+
+/* How many times "by", the last perhaps in part. */
+static inline int64
+EngineDivideUp(int64 n, int64 by)
+{
+	return (n + by - 1) / by;
+}
 
 /* engine_layout.c */
 

@@ -365,7 +365,7 @@ PushText(IdMap *map, Datum id)
 		pfree(text);
 }
 
-/* By the time that the queue is full, a window's answer has come. */
+/* By the time that the queue is full, a window's answer has come.  An id outside has no address: a sum is none. */
 static inline void
 PushInteger(IdMap *map, int64 id)
 {
@@ -373,7 +373,8 @@ PushInteger(IdMap *map, int64 id)
 
 	queue->integer[queue->count++] = id;
 	if (map->window.number != NULL)
-		__builtin_prefetch(&map->window.number[(uint64) id - (uint64) map->window.first]);
+		__builtin_prefetch((const void *) ((uintptr_t) map->window.number +
+										   ((uint64) id - (uint64) map->window.first) * sizeof(int32)));
 }
 
 void

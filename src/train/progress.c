@@ -32,13 +32,19 @@ seconds_since(instr_time then)
 	return INSTR_TIME_GET_DOUBLE(now);
 }
 
-/* May the text change again?  If so, the clock of the throttle starts anew. */
-static bool
-is_report_due(Progress *progress)
+bool
+ProgressIsDue(const Progress *progress)
 {
-	if (progress->is_quiet ||
-		(!INSTR_TIME_IS_ZERO(progress->reported) &&
-		 seconds_since(progress->reported) < REPORT_INTERVAL))
+	return !progress->is_quiet &&
+		(INSTR_TIME_IS_ZERO(progress->reported) ||
+		 seconds_since(progress->reported) >= REPORT_INTERVAL);
+}
+
+/* If the text may change again, the clock of the throttle starts anew. */
+static bool
+begin_report(Progress *progress)
+{
+	if (!ProgressIsDue(progress))
 		return false;
 	INSTR_TIME_SET_CURRENT(progress->reported);
 	return true;
@@ -78,7 +84,7 @@ ProgressPhase(Progress *progress, const char *phase, int64 count)
 		if (progress->verbose)
 			ereport(INFO, (errmsg_internal("%s", phase)));
 	}
-	if (!is_report_due(progress))
+	if (!begin_report(progress))
 		return;
 
 	if (count >= 0)
@@ -96,7 +102,7 @@ ProgressEpoch(Progress *progress, int epoch, int epochs, const char *side, doubl
 	bool		is_main = strcmp(progress->phase, MAIN_PHASE) == 0;
 	double		seconds;
 
-	if (!is_report_due(progress))
+	if (!begin_report(progress))
 		return;
 
 	seconds = seconds_left(progress, done);

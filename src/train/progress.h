@@ -37,6 +37,9 @@ extern void ProgressBegin(Progress *progress, const char *model, bool verbose);
  */
 extern void ProgressPhase(Progress *progress, const char *phase, int64 count);
 
+/* May the text change by now?  For who would have to reckon what to tell. */
+extern bool ProgressIsDue(const Progress *progress);
+
 /*
  * A part of an epoch, from 1: a half step, or NULL; done is the fraction of all
  * epochs, 0 .. 1.
