@@ -15,7 +15,8 @@
 #	--peer NAME=COMMAND		another trainer: COMMAND PAIRS FACTORS EPOCHS prints, for each
 #							epoch, seconds and CPU seconds.  May be repeated.  bench/roundtrip.c
 #							says what is in PAIRS.
-#	--peer-epochs N			that a peer runs (3); the end-to-end line reckons with --epochs
+#	--peer-epochs N			that a peer runs after each of our runs (1); the end-to-end line reckons
+#							with --epochs
 #	--python COMMAND		that runs bench/roundtrip.py, too (python3); without numpy, scipy and
 #							psycopg2 there, it is left out
 #
@@ -41,7 +42,7 @@ processes=2
 runs=3
 extra='{}'
 peers=()
-peer_epochs=3
+peer_epochs=1
 python=python3
 while [ $# -gt 0 ]
 do
@@ -152,14 +153,14 @@ do
 	as_user "$WORK/roundtrip" events "$factors" "$WORK/pairs" | record_steps roundtrip
 	[ -z "$python" ] ||
 		as_user "$python" "$WORK/src/bench/roundtrip.py" events "$factors" | record_steps python
+	for peer in "${peers[@]}"
+	do
+		# shellcheck disable=SC2086	# a command with arguments
+		${peer#*=} "$WORK/pairs" "$factors" "$peer_epochs" | sed 's/^/epoch /' | record_steps "${peer%%=*}"
+	done
 done
 train timed timed 1 "$hyperparameters"
 train timed timed 1 "$hyperparameters"
-for peer in "${peers[@]}"
-do
-	# shellcheck disable=SC2086	# a command with arguments
-	${peer#*=} "$WORK/pairs" "$factors" "$peer_epochs" | sed 's/^/epoch /' | record_steps "${peer%%=*}"
-done
 
 value "CREATE VIEW phase AS
 	SELECT what, processes, b.version, phase, (cost ->> 'seconds')::float8 AS seconds,
