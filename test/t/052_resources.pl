@@ -17,8 +17,8 @@ my $points = $ENV{COMMREC_FAULT_POINTS} // 15;
 my $seed   = $ENV{COMMREC_SEED} // int(time() * 1000) % 1_000_000;
 my $source = $ENV{COMMREC_SOURCE} // '../..';
 
-# Libraries are loaded beforehand: the loader, and the Fortran runtime that BLAS brings along, end
-# the process where memory is refused while they load, whatever PostgreSQL wants.
+# Libraries are loaded beforehand: the Fortran runtime that BLAS brings along ends the process where
+# memory is refused while it loads, whatever PostgreSQL wants (doc/testing.md).
 # PostgreSQL 15's own statistics do not survive a refusal: pgstat_get_entry_ref() leaves an entry
 # without its reference behind, and the end of the session runs into it.  So nothing is counted here.
 my $node = new_server('resources', q{
