@@ -112,6 +112,11 @@ build/fuzz/seeds: test/fuzz/seeds.c test/fuzz/fuzz.h build/fuzz/libcommrec_core.
 
 fuzz: $(FUZZ_TARGETS) build/fuzz/seeds
 
-unit: $(UNIT_TESTS)
-	@status=0; for test in $(UNIT_TESTS); do echo "# $$test"; $$test || status=1; done; exit $$status
+# Several at a time, if make may; what one prints stays together.
+UNIT_RUNS = $(UNIT_TESTS:=.run)
+.PHONY: $(UNIT_RUNS)
+$(UNIT_RUNS): %.run: %
+	@status=0; { echo "# $<"; $<; } >$<.log 2>&1 || status=1; cat $<.log; exit $$status
+
+unit: $(UNIT_RUNS)
 endif
