@@ -69,20 +69,17 @@ cr_basis_begin(const CrBasis *basis)
 
 /* Returns whether the sum is finite. */
 static int
-add_partials(double *sum, const double *partials, int32_t parts, size_t k)
+add_partials(double *sum, const double *partials, int32_t parts, int32_t factors)
 {
+	size_t		k = (size_t) factors;
 	int			is_finite = 1;
 
 	for (size_t i = 0; i < k; i++)
 	{
 		for (size_t j = i; j < k; j++)
 		{
-			double		element = 0.0;
-
-			for (int32_t part = 0; part < parts; part++)
-				element += partials[(size_t) part * k * k + i * k + j];
-			sum[i * k + j] = element;
-			is_finite &= isfinite(element) != 0;
+			sum[i * k + j] = cr_gram_sum(partials, parts, factors, i * k + j);
+			is_finite &= isfinite(sum[i * k + j]) != 0;
 		}
 	}
 	return is_finite;
@@ -106,7 +103,7 @@ cr_basis_find(const CrBasis *basis, const double *partials, int32_t parts)
 	size_t		k = (size_t) basis->factors;
 	size_t		stride = (size_t) cr_factor_stride(basis->factors);
 
-	if (!add_partials(eigen.vectors, partials, parts, k) ||
+	if (!add_partials(eigen.vectors, partials, parts, basis->factors) ||
 		LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'V', 'L', basis->factors, eigen.vectors,
 							basis->factors, eigen.values, eigen.work, eigen.work_count,
 							eigen.integers, eigen.integer_count) != 0)

@@ -45,7 +45,6 @@ cr_gram_add(const CrIalsParams *params, const float *factors_matrix, int64_t fro
 void
 cr_gram_finish(const double *partials, int32_t parts, int32_t factors, double scale, float *gram)
 {
-	size_t		size = (size_t) factors * factors;
 	int32_t		stride = cr_factor_stride(factors);
 
 	memset(gram, 0, (size_t) factors * stride * sizeof(float));
@@ -53,10 +52,8 @@ cr_gram_finish(const double *partials, int32_t parts, int32_t factors, double sc
 	{
 		for (int32_t j = i; j < factors; j++)
 		{
-			double		sum = 0.0;
+			double		sum = cr_gram_sum(partials, parts, factors, (size_t) i * factors + j);
 
-			for (int32_t part = 0; part < parts; part++)
-				sum += partials[part * size + (size_t) i * factors + j];
 			gram[(size_t) i * stride + j] = (float) (scale * sum);
 			gram[(size_t) j * stride + i] = (float) (scale * sum);
 		}

@@ -64,6 +64,18 @@ extern CrStatus cr_ials_cg_finish(const CrIalsHalf *half, const CrIalsWorkspace 
 extern void cr_ials_sum_products(const float *x, const double *b, int32_t stride, double *x_dot_b,
 								 double *x_dot_x);
 
+/* An element of the sum of partial Gram matrices, each of k * k elements, added up in order. */
+static inline double
+cr_gram_sum(const double *partials, int32_t parts, int32_t factors, size_t element)
+{
+	size_t		size = (size_t) factors * (size_t) factors;
+	double		sum = 0.0;
+
+	for (int32_t part = 0; part < parts; part++)
+		sum += partials[(size_t) part * size + element];
+	return sum;
+}
+
 /* Zero the upper triangle of A, whole diagonal blocks. */
 extern void cr_ials_clear_normal(const CrIalsWorkspace *w);
 
