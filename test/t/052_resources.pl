@@ -74,7 +74,8 @@ sub start_with_faults
 {
 	my $library = PostgreSQL::Test::Utils::tempdir() . '/faults.so';
 
-	system_or_bail('gcc', '-shared', '-fPIC', '-O1', '-Wall', '-o', $library, "$source/test/t/faults.c");
+	system_or_bail('gcc', '-shared', '-fPIC', '-O1', '-Wall', '-o', $library, "$source/test/t/faults.c",
+		'-ldl');
 	append_to_file($control_file, "\0" x 4096);
 	$node->stop;
 	local $ENV{LD_PRELOAD}     = $library;
