@@ -324,8 +324,7 @@ sub start_on_small_disk
 	local $ENV{SMALL}   = $small;
 	local $ENV{SELF}    = $<;
 	local $ENV{GROUP}   = (split / /, $()[0];
-	local $ENV{PROGRAM} = $node->installed_command('pg_ctl') eq 'pg_ctl' ? `which pg_ctl` =~ s/\n//r
-	  : $node->installed_command('pg_ctl');
+	local $ENV{PROGRAM} = `which pg_ctl` =~ s/\n//r;
 	# Where that is not allowed, there is no such server.
 	system("$bin/pg_ctl --version >/dev/null 2>&1") == 0 or return 0;
 	$node->stop;
