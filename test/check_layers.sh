@@ -64,29 +64,26 @@ sources()
 	find "$1" -type f \( -name '*.c' -o -name '*.h' \) | sort
 }
 
-# code FILE [strings]: the text without comments, and without strings if asked, lines kept.
-code()
-{
-	STRINGS=${2:-} perl -0777 -pe '
-		s{(/\*.*?\*/|//[^\n]*)|("(?:\\.|[^"\\\n])*"|\x27(?:\\.|[^\x27\\\n])*\x27)}
-		 {
-			my ($comment, $string) = ($1, $2);
-			defined $string ? ($ENV{STRINGS} ? q("") : $string) : " " . ("\n" x ($comment =~ tr/\n//))
-		 }gsex' "$1"
-}
-
-# grep_code REGEX STRINGS FILE...: matching lines of code as file:line: text.
+# grep_code REGEX STRINGS FILE...: lines that match as file:line: text, without comments, and if
+# STRINGS says so without strings.
 grep_code()
 {
 	local regex=$1
 	local strings=$2
-	local file
 
 	shift 2
-	for file in "$@"
-	do
-		code "$file" "$strings" | { grep -nE "$regex" || true; } | sed "s|^\([0-9]*\):[[:space:]]*|$file:\1: |"
-	done
+	REGEX=$regex STRINGS=$strings perl -0777 -ne '
+		s{(/\*.*?\*/|//[^\n]*)|("(?:\\.|[^"\\\n])*"|\x27(?:\\.|[^\x27\\\n])*\x27)}
+		 {
+			my ($comment, $string) = ($1, $2);
+			defined $string ? ($ENV{STRINGS} ? q("") : $string) : " " . ("\n" x ($comment =~ tr/\n//))
+		 }gsex;
+		my $number = 0;
+		for my $line (split /\n/)
+		{
+			$number++;
+			print "$ARGV:$number: ", $line =~ s/^\s*//r, "\n" if $line =~ /$ENV{REGEX}/;
+		}' "$@"
 }
 
 # Every #include under a directory, as "file:line header"; the quotes or brackets are dropped.
@@ -99,20 +96,22 @@ includes()
 		sed -E 's/^([^ ]*): *#[[:space:]]*include[[:space:]]*["<]?([^">]*)[">]?.*$/\1 \2/'
 }
 
-# The layer that an included header belongs to; nothing if it is none of ours.  PostgreSQL has
-# a common/ as well, so that only a header that exists here is ours.
-layer_of()
+# Sets "layer" to that which an included header belongs to; to nothing if it is none of ours.
+# PostgreSQL has a common/ as well, so that only a header that exists here is ours.
+find_layer()
 {
 	local including=${1%%:*}
 	local header=$2
 	local path
 
-	for path in "src/$header" "$(dirname "$including")/$header"
+	layer=
+	for path in "src/$header" "${including%/*}/$header"
 	do
 		if [ -f "$path" ]
 		then
-			path=$(realpath -m --relative-to="$TOP/src" "$path")
-			printf '%s\n' "${path%%/*}"
+			[[ $path != *..* ]] || path=$(realpath -m --relative-to="$TOP" "$path")
+			path=${path#src/}
+			layer=${path%%/*}
 			return
 		fi
 	done
@@ -121,28 +120,30 @@ layer_of()
 # foreign_includes LAYER ALLOWED...: what a layer includes of others of ours.
 foreign_includes()
 {
-	local layer=$1
+	local own=$1
+	local layer
 	local place
 	local header
-	local found
 
 	shift
 	while read -r place header
 	do
-		found=$(layer_of "$place" "$header")
-		[ -z "$found" ] || contains "$*" "$found" || printf '%s: %s includes %s\n' "$place" "$layer" "$header"
-	done < <(includes "src/$layer")
+		find_layer "$place" "$header"
+		[ -z "$layer" ] || contains "$*" "$layer" || printf '%s: %s includes %s\n' "$place" "$own" "$header"
+	done < <(includes "src/$own")
 }
 
 # What the core includes beyond itself, C and BLAS.
 impure_includes()
 {
+	local layer
 	local place
 	local header
 
 	while read -r place header
 	do
-		[ "$(layer_of "$place" "$header")" = core ] || contains "$CORE_HEADERS" "$header" ||
+		find_layer "$place" "$header"
+		[ "$layer" = core ] || contains "$CORE_HEADERS" "$header" ||
 			printf '%s: core includes %s\n' "$place" "$header"
 	done < <(includes src/core)
 }
