@@ -90,7 +90,7 @@ FROM fresh.user_activity AS f FULL JOIN whole.user_activity AS w USING (user_id,
 SELECT count(*) > 5 AS several, bool_and(abs(f.spread - w.spread) < 1e-9) AS same
 FROM fresh.user_activity AS f FULL JOIN whole.user_activity AS w USING (user_id, bucket)
 WHERE bucket >= (SELECT max(bucket) FROM fresh.spread_factor AS b WHERE b.bucket <= (SELECT age_origin FROM fresh.fold_in));
-SELECT count(*) > 100 AS many, bool_and(f.until = w.until AND f.events = w.events AND f.users = w.users AND f.positive = w.positive
+SELECT count(*) > 60 AS many, bool_and(f.until = w.until AND f.events = w.events AND f.users = w.users AND f.positive = w.positive
 	AND abs(f.preference - w.preference) < 1e-9) AS same
 FROM fresh.item_activity AS f FULL JOIN whole.item_activity AS w USING (item_id, bucket);
 SELECT f.until = w.until AND abs(f.squares - w.squares) < 1e-9 AND f.actions = w.actions FROM fresh.knowledge AS f, whole.knowledge AS w;

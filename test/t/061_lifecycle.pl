@@ -4,6 +4,7 @@ use strict;
 use warnings;
 
 use Commrec;
+use File::Spec;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -393,7 +394,8 @@ is(serving_digest($node, 'lessons'), $answers, 'and named as before, models answ
 
 # The library is replaced while a session is open: what it starts from then on are workers of another
 # release, with which it may share no memory.  The library of before is that of now, renamed in itself.
-my $libraries = $node->basedir . '/libraries';
+# From PostgreSQL 18 on the server's directory is named from here.
+my $libraries = File::Spec->rel2abs($node->basedir) . '/libraries';
 my $installed = (run_command([ 'pg_config', '--pkglibdir' ]))[0] . '/commrec.so';
 my $release   = $node->safe_psql('postgres', 'SELECT library FROM commrec.version()');
 my $former    = slurp_file($installed);

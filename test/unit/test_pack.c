@@ -201,6 +201,7 @@ use_items(const CrPackHeader *header, const CrPackItems *items)
 			sum += items->embeddings[4 * ((size_t) i * (size_t) header->dims + (size_t) dim) + 3];
 		CHECK(cr_pack_find_item(items, &id) == i);
 	}
+	(void) sum;
 }
 
 static CrStatus
@@ -219,6 +220,7 @@ read_record(const uint8_t *bytes, const CrPackHeader *header, const CrPackUsers 
 	for (int32_t i = 0; status == CR_OK && record.embedding != NULL && i < header->dims; i++)
 		sum += record.embedding[4 * i];
 	free(part);
+	(void) sum;
 	return status;
 }
 
