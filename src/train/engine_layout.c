@@ -78,7 +78,7 @@ plan_slots(const EngineLayout *layout, const EngineParams *params)
 	for (int side = 0; side < ENGINE_SIDES; side++)
 	{
 		if (layout->side[side].heavy_max > 0)
-			parts = Max(parts, EngineDivideUp(params->pairs, layout->side[side].part_events));
+			parts = Max(parts, cr_ceiling(params->pairs, layout->side[side].part_events));
 	}
 	return Min(2 * parts, Max(room, SLOTS_MIN));
 }
@@ -86,14 +86,14 @@ plan_slots(const EngineLayout *layout, const EngineParams *params)
 static void
 place_side(EngineLayout *layout, EngineSideLayout *side, const EngineParams *params, int64 rows)
 {
-	int64		blocks = Max(EngineDivideUp(rows, CR_GRAM_ROWS), 1);
+	int64		blocks = Max(cr_ceiling(rows, CR_GRAM_ROWS), 1);
 	int32		stride = cr_factor_stride(params->ials.factors);
 
 	side->rows = rows;
 	plan_units(side, params);
 	plan_parts(side, params);
-	side->range_rows = EngineDivideUp(blocks, ENGINE_RANGES_MAX) * CR_GRAM_ROWS;
-	side->ranges = (int32) EngineDivideUp(Max(rows, 1), side->range_rows);
+	side->range_rows = cr_ceiling(blocks, ENGINE_RANGES_MAX) * CR_GRAM_ROWS;
+	side->ranges = (int32) cr_ceiling(Max(rows, 1), side->range_rows);
 	side->start = place(layout, rows + 1, sizeof(int64));
 	side->column = place(layout, params->pairs, sizeof(int32));
 	side->weight = params->is_weighted ? place(layout, params->pairs, sizeof(float)) : 0;

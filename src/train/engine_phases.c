@@ -42,7 +42,7 @@ unit_rows(const EngineSide *side, int64 unit, int64 rows)
 static int64
 start_units(const EngineSide *side)
 {
-	return EngineDivideUp(side->layout->rows, ENGINE_START_ROWS);
+	return cr_ceiling(side->layout->rows, ENGINE_START_ROWS);
 }
 
 /*
@@ -131,7 +131,7 @@ reduce_gram(EngineView *view, EngineSideNumber solved)
 static int64
 turn_units(const EngineSide *side)
 {
-	return EngineDivideUp(side->layout->rows, ENGINE_TURN_ROWS);
+	return cr_ceiling(side->layout->rows, ENGINE_TURN_ROWS);
 }
 
 /* Rows of the fixed side first, then those of the other one that are improved. */

@@ -29,6 +29,7 @@
 #include "storage/condition_variable.h"
 
 #include "core/basis.h"
+#include "core/layout.h"
 #include "train/engine.h"
 
 #define ENGINE_START_ROWS	1024	/* rows of a unit of initialising factors */
@@ -196,13 +197,6 @@ typedef struct EngineView
 	Progress   *progress;
 	void	   *workspace;		/* cr_ials_workspace_size() bytes; NULL until it takes part */
 } EngineView;
-
-/* How many times "by", the last perhaps in part. */
-static inline int64
-EngineDivideUp(int64 n, int64 by)
-{
-	return (n + by - 1) / by;
-}
 
 /* engine_layout.c */
 

@@ -62,7 +62,7 @@ find_heavy(EngineView *view, EngineSideNumber number)
 			continue;
 		heavy->first_part = shared->parts[number];
 		heavy->row = (int32) row;
-		heavy->parts = (int32) Min(EngineDivideUp(events, part_events), shared->layout.slots / 2);
+		heavy->parts = (int32) Min(cr_ceiling(events, part_events), shared->layout.slots / 2);
 		pg_atomic_init_u32(&heavy->missing, (uint32) heavy->parts);
 		pg_atomic_init_u32(&heavy->joined, 0);
 		shared->parts[number] += heavy->parts;
