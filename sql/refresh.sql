@@ -13,15 +13,15 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- The old events end in the middle of a day; there are late ones of the same day among the new.
+-- The old events end in the middle of a day; there are late ones of the same day among the new (UTC), whatever time it is now.
 CREATE TABLE refresh_events (user_id integer, item_id integer, action text, at timestamptz, value float8);
 CREATE TABLE refresh_later (LIKE refresh_events);
 INSERT INTO refresh_events
 SELECT u, (u * 7 + e * 13 + (u * e) % 5) % 40, (ARRAY['view', 'like', 'share', 'rating'])[1 + (u + e) % 4],
-	now() - interval '3 days' + (e * 3 + u % 5) * interval '1 hour', 1 + (u * e) % 5
+	date_trunc('day', now(), 'UTC') - interval '3 days' + (e * 3 + u % 5) * interval '1 hour', 1 + (u * e) % 5
 FROM generate_series(1, 60) AS u, generate_series(1, 15) AS e;
 INSERT INTO refresh_later
-SELECT u, i, a, now() - interval '3 days' + h * interval '1 hour', 4
+SELECT u, i, a, date_trunc('day', now(), 'UTC') - interval '3 days' + h * interval '1 hour', 4
 FROM (VALUES (7, 1, 'share', 49.5), (7, 2, 'like', 50), (7, 2, 'like', 50), (7, 39, 'view', 60), (8, 1, 'rating', 49.25),
 	(8, 1, 'view', 65), (61, 3, 'share', 51), (61, 4, 'share', 52), (61, 3, 'dislike', 53), (62, 5, 'view', 70),
 	(61, 900, 'share', 54), (7, 900, 'like', 55), (9, 901, 'rating', 66), (63, 902, 'dislike', 67)) AS v (u, i, a, h);
@@ -90,7 +90,7 @@ FROM fresh.user_activity AS f FULL JOIN whole.user_activity AS w USING (user_id,
 SELECT count(*) > 5 AS several, bool_and(abs(f.spread - w.spread) < 1e-9) AS same
 FROM fresh.user_activity AS f FULL JOIN whole.user_activity AS w USING (user_id, bucket)
 WHERE bucket >= (SELECT max(bucket) FROM fresh.spread_factor AS b WHERE b.bucket <= (SELECT age_origin FROM fresh.fold_in));
-SELECT count(*) > 60 AS many, bool_and(f.until = w.until AND f.events = w.events AND f.users = w.users AND f.positive = w.positive
+SELECT count(*) > 100 AS many, bool_and(f.until = w.until AND f.events = w.events AND f.users = w.users AND f.positive = w.positive
 	AND abs(f.preference - w.preference) < 1e-9) AS same
 FROM fresh.item_activity AS f FULL JOIN whole.item_activity AS w USING (item_id, bucket);
 SELECT f.until = w.until AND abs(f.squares - w.squares) < 1e-9 AND f.actions = w.actions FROM fresh.knowledge AS f, whole.knowledge AS w;
