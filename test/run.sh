@@ -9,7 +9,7 @@
 # against private servers under an ordinary user.  Parts: layers (who may
 # include what), unit (core, without a server, with sanitizers), fuzz (the
 # decoders of stored bytes, COMMREC_FUZZ_SECONDS (60) of them together), regress
-# (pg_regress and isolation), tap (as many files at a time as there are cores),
+# (pg_regress and isolation), tap (as many of these at a time as there are cores),
 # toy (an algorithm more, by one file and one line).
 # Without PART: all of these (valgrind is for test/torture.sh).  At the end stands
 # a table of what has been promised, in how many cases that was tried, and how
@@ -167,34 +167,6 @@ test_fuzz()
 	tally fuzz "$log" "$status" $((SECONDS - began)) || show fuzz "$log" 400
 }
 
-# pg_regress, then isolation: -i goes on to the second if the first fails.
-test_regress()
-{
-	local began=$SECONDS
-	local log=$WORK/log/regress.log
-	local tester
-	local isolation=()
-
-	tester=$(dirname "$("$PG_CONFIG" --pgxs)")/../test/isolation/pg_isolation_regress
-	[ -x "$tester" ] || isolation=("ISOLATION=")
-	server_start cluster
-	run_logged "$log" 600 make -i -C "$WORK/src" installcheck "PG_CONFIG=$PG_CONFIG" "${isolation[@]}"
-	server_stop "$WORK/cluster"
-	# Debian's PostgreSQL 13 comes without it.
-	[ -x "$tester" ] || printf 'ok - isolation # SKIP there is no pg_isolation_regress\n' >>"$log"
-	if grep -qE 'make: .*(Error|Stop)' "$log" && ! grep -qE '\.\.\. (FAILED|failed)|^not ok ' "$log"
-	then
-		status=1
-	fi
-	if ! tally "regress and isolation" "$log" "$status" $((SECONDS - began))
-	then
-		show "regress and isolation" "$log" 80
-		show "regression.diffs" "$WORK/src/regression.diffs" 400
-		show "isolation regression.diffs" "$WORK/src/output_iso/regression.diffs" 400
-		show "server log" "$WORK/log/cluster.log" 40
-	fi
-}
-
 # Where one file fails: its failed checks, then what its servers had to say.
 show_tap()
 {
@@ -223,8 +195,45 @@ test_valgrind()
 	tally valgrind "$log" "$status" $((SECONDS - began)) || show valgrind "$log" 1000
 }
 
-declare -A tap_name=()			# of the TAP files that run now, by process
-declare -A tap_began=()
+declare -A job_name=()			# of what runs now, by process: regress or a TAP file
+declare -A job_began=()
+
+# pg_regress, then isolation: -i goes on to the second if the first fails.
+regress_start()
+{
+	local tester
+	local isolation=()
+
+	tester=$(dirname "$("$PG_CONFIG" --pgxs)")/../test/isolation/pg_isolation_regress
+	[ -x "$tester" ] || isolation=("ISOLATION=")
+	server_start cluster
+	limited "$WORK/log/regress.log" 600 make -i -C "$WORK/src" installcheck "PG_CONFIG=$PG_CONFIG" \
+		"${isolation[@]}" &
+	job_name[$!]=regress
+	job_began[$!]=$SECONDS
+}
+
+# Count the results of regress, which ended with "status" after SECONDS.
+regress_finish()
+{
+	local log=$WORK/log/regress.log
+
+	server_stop "$WORK/cluster"
+	# Debian's PostgreSQL 13 comes without it.
+	grep -q pg_isolation_regress "$log" ||
+		printf 'ok - isolation # SKIP there is no pg_isolation_regress\n' >>"$log"
+	if grep -qE 'make: .*(Error|Stop)' "$log" && ! grep -qE '\.\.\. (FAILED|failed)|^not ok ' "$log"
+	then
+		status=1
+	fi
+	if ! tally "regress and isolation" "$log" "$status" "$1"
+	then
+		show "regress and isolation" "$log" 80
+		show "regression.diffs" "$WORK/src/regression.diffs" 400
+		show "isolation regression.diffs" "$WORK/src/output_iso/regression.diffs" 400
+		show "server log" "$WORK/log/cluster.log" 40
+	fi
+}
 
 # Start a TAP file.  What ports its servers take is written down where the others look.
 tap_start()
@@ -242,62 +251,79 @@ tap_start()
 		"PG_TEST_TIMEOUT_DEFAULT=${PG_TEST_TIMEOUT_DEFAULT:-120}" "PG_TEST_PORT_DIR=$WORK/tap/ports" \
 		"COMMREC_SOURCE=$WORK/src" \
 		prove --verbose --merge -I "$pgxs/test/perl" -I "$WORK/src/test/t" "$file" &
-	tap_name[$!]=$name
-	tap_began[$!]=$SECONDS
+	job_name[$!]=$name
+	job_began[$!]=$SECONDS
 	cd "$WORK"
 }
 
-# Wait for one of the TAP files that run, and count its results.
-tap_finish()
+# Wait for one of the jobs, and count its results.
+job_finish()
 {
 	local pid
 	local name
+	local seconds
 
 	status=0
-	wait -n -p pid "${!tap_name[@]}" || status=$?
-	name=${tap_name[$pid]}
-	tally "tap $name" "$WORK/log/$name.log" "$status" $((SECONDS - tap_began[$pid])) ||
-		show_tap "$WORK/log/$name.log" "$WORK/tap/$name"
-	unset "tap_name[$pid]" "tap_began[$pid]"
+	wait -n -p pid "${!job_name[@]}" || status=$?
+	name=${job_name[$pid]}
+	seconds=$((SECONDS - job_began[$pid]))
+	unset "job_name[$pid]" "job_began[$pid]"
+	if [ "$name" = regress ]
+	then
+		regress_finish "$seconds"
+	else
+		tally "tap $name" "$WORK/log/$name.log" "$status" "$seconds" ||
+			show_tap "$WORK/log/$name.log" "$WORK/tap/$name"
+	fi
 }
 
-# tap_run COUNT FILE...: so many files at a time.
-tap_run()
+# jobs_below COUNT: wait until fewer jobs than that run.
+jobs_below()
 {
-	local count=$1
-	local file
-
-	shift
-	for file in "$@"
+	while [ ${#job_name[@]} -ge "$1" ]
 	do
-		[ ${#tap_name[@]} -lt "$count" ] || tap_finish
+		job_finish
+	done
+}
+
+# The regression tests, which are one job, and the TAP files, as many at a time as
+# there are cores.  Those with a line "# Runs first", which take longest, begin;
+# those with a line "# Runs alone", because of what they measure, follow one by one.
+test_servers()
+{
+	local file
+	local first=()
+	local others=()
+	local alone=()
+
+	if wanted tap
+	then
+		for file in "$WORK"/src/test/t/*.pl
+		do
+			case $(grep -E '^# Runs (first|alone)' "$file") in
+				*first*) first+=("$file") ;;
+				*alone*) alone+=("$file") ;;
+				*) others+=("$file") ;;
+			esac
+		done
+	fi
+	for file in "${first[@]}"
+	do
 		tap_start "$file"
 	done
-	while [ ${#tap_name[@]} -gt 0 ]
+	jobs_below "$(nproc)"
+	! wanted regress || regress_start
+	for file in "${others[@]}"
 	do
-		tap_finish
+		jobs_below "$(nproc)"
+		tap_start "$file"
 	done
-}
-
-# As many files at a time as there are cores; then, one by one, those that have a
-# line "# Runs alone", because of what they measure.
-test_tap()
-{
-	local together=()
-	local alone=()
-	local file
-
-	for file in "$WORK"/src/test/t/*.pl
+	for file in "${alone[@]}"
 	do
-		if grep -q '^# Runs alone' "$file"
-		then
-			alone+=("$file")
-		else
-			together+=("$file")
-		fi
+		jobs_below 1
+		tap_start "$file"
 	done
-	tap_run "$(nproc)" "${together[@]}"
-	tap_run 1 "${alone[@]}"
+	jobs_below 1
 }
 
 # An algorithm of test/toy/ joins a copy of the sources by one file and one line
@@ -328,9 +354,9 @@ test_toy()
 # However the script ends, nothing that it started goes on.
 stop_all()
 {
-	if [ ${#tap_name[@]} -gt 0 ]
+	if [ ${#job_name[@]} -gt 0 ]
 	then
-		kill "${!tap_name[@]}" 2>/dev/null || true
+		kill "${!job_name[@]}" 2>/dev/null || true
 		wait
 	fi
 	work_end
@@ -381,8 +407,7 @@ build
 ! wanted layers || test_layers
 ! wanted unit || test_unit
 ! wanted fuzz || test_fuzz
-! wanted regress || test_regress
-! wanted tap || test_tap
+test_servers
 ! wanted toy || test_toy
 if [ ${#parts[@]} -gt 0 ] && wanted valgrind
 then

@@ -1,6 +1,8 @@
 # Every function with wild arguments of its types, and a model with wild values in its tables: no
 # crash, no internal error, no call that takes long.
 #
+# Runs first, because it takes longest.
+#
 # COMMREC_WILD_CALLS (1000) calls a function, and three times as many values in tables.  A call may take 2 s; machines that have other things
 # to do get COMMREC_WILD_SLACK (5) times as much.
 use strict;
