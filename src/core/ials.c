@@ -117,7 +117,7 @@ cr_ials_clear_normal(const CrIalsWorkspace *w)
 	{
 		int32_t		from = block_start(i);
 
-		memset(w->normal + (size_t) i * w->ld + from, 0, (size_t) (w->ld - from) * sizeof(float));
+		memset(w->normal + (size_t) i * w->ld + from, 0, (size_t) (w->stride - from) * sizeof(float));
 	}
 }
 
@@ -152,7 +152,7 @@ begin_normal(const CrIalsHalf *half, const CrIalsWorkspace *w)
 			   (size_t) (w->stride - from) * sizeof(float));
 	}
 	for (int32_t i = w->factors; i < w->dims; i++)
-		memset(w->normal + (size_t) i * w->ld, 0, (size_t) w->ld * sizeof(float));
+		memset(w->normal + (size_t) i * w->ld, 0, (size_t) w->stride * sizeof(float));
 }
 
 double
@@ -412,7 +412,7 @@ cr_ials_join_part(const CrIalsHalf *half, CrIalsRow *state, const void *part, vo
 
 /*
  * Add the regularisation to the diagonal, but not to the constant coordinate
- * (-1: none), put 1 where a row only fills up a vector, and b into its column.
+ * (-1: none), put 1 where a row only fills up a vector, and b into w->right.
  * Returns the mean diagonal.
  */
 static double
@@ -428,8 +428,7 @@ complete_system(const CrIalsWorkspace *w, double regularization, int32_t constan
 			i < w->factors ? (float) (row[i] + regularization) : 1.0f;
 		row[i] = w->diagonal[i];
 		sum += i < w->factors ? w->diagonal[i] : 0.0f;
-		memset(row + w->dims, 0, CR_LANES_MAX * sizeof(float));
-		row[w->dims] = (float) w->right_sum[i];
+		w->right[i] = (float) w->right_sum[i];
 	}
 	return sum / w->factors;
 }
@@ -468,11 +467,11 @@ fix_coordinate(const CrIalsWorkspace *w, int32_t c)
 		float	   *coefficient = i <= c ? row + c : w->normal + (size_t) c * w->ld + i;
 
 		w->residual[i] = *coefficient;
-		row[w->dims] -= *coefficient;
+		w->right[i] -= *coefficient;
 		*coefficient = 0.0f;
 	}
 	w->normal[(size_t) c * w->ld + c] = 1.0f;
-	w->normal[(size_t) c * w->ld + w->dims] = 1.0f;
+	w->right[c] = 1.0f;
 	w->diagonal[c] = 1.0f;
 }
 
@@ -506,7 +505,8 @@ factor_and_solve(const CrIalsWorkspace *w, double jitter)
 		w->normal[(size_t) i * w->ld + i] = w->diagonal[i] + (float) jitter;
 	if (!w->kernels->factor(&system))
 		return CR_SINGULAR;
-	w->kernels->substitute(&system, w->solution);
+	memcpy(w->solution, w->right, (size_t) w->dims * sizeof(float));
+	w->kernels->solve(&system, w->solution);
 	for (int32_t i = 0; i < w->factors; i++)
 		is_finite &= isfinite(w->solution[i]) != 0;
 	return is_finite ? CR_OK : CR_NOT_FINITE;

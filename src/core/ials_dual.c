@@ -4,9 +4,9 @@
  *
  * The row's panel, its coordinates scaled by the roots of 1 / D, is transposed a
  * stretch of coordinates at a time, so that the product of its events with each
- * other is a rank-k update like that of the primal form; t rides along as the
- * right side.  With s = t - Zx, the row's term of the loss is C_u - x.b = t.s,
- * a sum without cancellation.
+ * other is a rank-k update like that of the primal form; t is the right side.
+ * With s = t - Zx, the row's term of the loss is C_u - x.b = t.s, a sum without
+ * cancellation.
  *
  * This is the matrix of a row of ials_workspace.h, but with the leading
  * dimension that its few equations need, and the factor's memory, before it is
@@ -56,7 +56,7 @@ cr_ials_prefers_dual(const CrIalsHalf *half, int64_t events)
 	return events <= k / 4 && events <= CG_DUAL_MAX;
 }
 
-/* The matrix without the events: I, and t in the column behind it. */
+/* The matrix without the events, I, and the right side t in w->residual. */
 static void
 begin_system(const CrIalsWorkspace *w, const Dual *dual)
 {
@@ -68,10 +68,9 @@ begin_system(const CrIalsWorkspace *w, const Dual *dual)
 		float	   *row = w->normal + (size_t) i * ld;
 		int32_t		from = i / CR_LANES_MAX * CR_LANES_MAX;
 
-		memset(row + from, 0, (size_t) (ld - from) * sizeof(float));
+		memset(row + from, 0, (size_t) (dual->stride - from) * sizeof(float));
 		row[i] = 1.0f;
-		if (i < dual->events)
-			row[dims] = dual->root == NULL ? 1.0f : dual->root[i];
+		w->residual[i] = i >= dual->events ? 0.0f : dual->root == NULL ? 1.0f : dual->root[i];
 	}
 }
 
@@ -141,7 +140,7 @@ cr_ials_dual_solve(const CrIalsHalf *half, const CrIalsWorkspace *w, const CrIal
 	add_events(w, &dual);
 	if (!w->kernels->factor(&dual.system))
 		return CR_SINGULAR;
-	w->kernels->substitute(&dual.system, w->residual);
+	w->kernels->solve(&dual.system, w->residual);
 	if (!add_up_solution(w, &dual, s))
 		return CR_NOT_FINITE;
 	*fit = 0;

@@ -1,12 +1,11 @@
 /*
  * solve.h
- *		The inner loops of least squares: gather, accumulate, factor, substitute.
+ *		The inner loops of least squares: gather, accumulate, factor, solve.
  *
  * A system A x = b of "dims" unknowns (the factors, rounded up to whole
  * vectors) is accumulated in the upper triangle of a row-major matrix with
- * leading dimension ld >= dims + lanes; b rides along in column dims, so that
- * factoring solves U'y = b on the way.  What lies left of the diagonal's block
- * is neither read nor written.
+ * leading dimension ld >= dims.  What lies left of the diagonal's block is
+ * neither read nor written.
  *
  * One table of functions per level of core/simd.h; who runs them picks the
  * table.  Every function is pure: results depend on the level and the
@@ -73,8 +72,8 @@ typedef struct CrTranspose
 /* A = U'U out of place. */
 typedef struct CrFactor
 {
-	const float *matrix;		/* A, and b in column dims */
-	float	   *factor;			/* U; column dims gets y */
+	const float *matrix;		/* A */
+	float	   *factor;			/* U */
 	float	   *inverse;		/* dims x lanes: the transposed inverses of U's diagonal blocks */
 	int32_t		ld;
 	int32_t		dims;
@@ -118,8 +117,8 @@ typedef struct CrSolveKernels
 	/* 0 if A is not positive definite: then nothing is known of the factor. */
 	int			(*factor) (const CrFactor *factor);
 
-	/* Solve U x = y, which lies in column dims. */
-	void		(*substitute) (const CrFactor *factor, float *x);
+	/* Solve U'U x = b, where x holds b before. */
+	void		(*solve) (const CrFactor *factor, float *x);
 
 	/* to += matrix * x, for a full symmetric matrix of "rows" rows of "stride" floats. */
 	void		(*multiply) (const float *matrix, int32_t stride, int32_t rows, int32_t dims,

@@ -354,45 +354,54 @@ transpose(const CrTranspose *t)
 /*
  * Factor the block in place; below its diagonal rubbish is left.  inverse gets
  * the block's transposed inverse, lower triangular with zeros above.
+ *
+ * Rows are eliminated as in L D L', and those of the identity with them; the
+ * roots of the pivots come last, so that one pivot waits for a division and
+ * no root of the one before.
  */
 CR_INLINE int
 factor_block(float *block, int32_t ld, float *inverse)
 {
 	CrVector	row[CR_LANES];
 	CrVector	solved[CR_LANES];
-	float		reciprocal[CR_LANES];
-	float		one[CR_LANES] = {0};
+	float		root[CR_LANES];
 
 	CR_UNROLL(16)
 	for (int i = 0; i < CR_LANES; i++)
+	{
+		float		one[CR_LANES] = {0};
+
+		one[i] = 1.0f;
 		row[i] = v_load(block + (size_t) i * ld);
+		solved[i] = v_load(one);
+	}
 	CR_UNROLL(16)
 	for (int j = 0; j < CR_LANES; j++)
 	{
 		float		pivot = row[j][j];
+		CrVector	reciprocal = v_set(1.0f / pivot);
+		CrVector	row_part = row[j] * reciprocal;
+		CrVector	solved_part = solved[j] * reciprocal;
 
 		if (!(pivot > 0.0f))
 			return 0;			/* NaN, too */
-		reciprocal[j] = 1.0f / sqrtf(pivot);
-		row[j] = row[j] * v_set(reciprocal[j]);
+		root[j] = pivot;
 		CR_UNROLL(16)
 		for (int i = j + 1; i < CR_LANES; i++)
-			row[i] = v_fnma(v_lane(row[j], i), row[j], row[i]);
+		{
+			CrVector	factor = v_lane(row[j], i);
+
+			row[i] = v_fnma(factor, row_part, row[i]);
+			solved[i] = v_fnma(factor, solved_part, solved[i]);
+		}
 	}
-	CR_UNROLL(16)
 	for (int i = 0; i < CR_LANES; i++)
-		v_store(block + (size_t) i * ld, row[i]);
+		root[i] = 1.0f / sqrtf(root[i]);
 	CR_UNROLL(16)
 	for (int i = 0; i < CR_LANES; i++)
 	{
-		one[i] = 1.0f;
-		solved[i] = v_load(one);
-		one[i] = 0.0f;
-		CR_UNROLL(16)
-		for (int j = 0; j < i; j++)
-			solved[i] = v_fnma(v_set(block[(size_t) j * ld + i]), solved[j], solved[i]);
-		solved[i] = solved[i] * v_set(reciprocal[i]);
-		v_store(inverse + i * CR_LANES, solved[i]);
+		v_store(block + (size_t) i * ld, row[i] * v_set(root[i]));
+		v_store(inverse + i * CR_LANES, solved[i] * v_set(root[i]));
 	}
 	return 1;
 }
@@ -426,21 +435,15 @@ factor_by_blas(const CrFactor *f)
 	{
 		size_t		diagonal = (size_t) i * f->ld + i;
 
-		memcpy(f->factor + diagonal, f->matrix + diagonal,
-			   (size_t) (f->dims + 1 - i) * sizeof(float));
+		memcpy(f->factor + diagonal, f->matrix + diagonal, (size_t) (f->dims - i) * sizeof(float));
 	}
-	if (LAPACKE_spotrf_work(LAPACK_COL_MAJOR, 'L', f->dims, f->factor, f->ld) != 0)
-		return 0;
-	cblas_strsv(CblasColMajor, CblasLower, CblasNoTrans, CblasNonUnit, f->dims, f->factor, f->ld,
-				f->factor + f->dims, f->ld);
-	return 1;
+	return LAPACKE_spotrf_work(LAPACK_COL_MAJOR, 'L', f->dims, f->factor, f->ld) == 0;
 }
 
 static void
-substitute_by_blas(const CrFactor *f, float *x)
+solve_by_blas(const CrFactor *f, float *x)
 {
-	for (int32_t i = 0; i < f->dims; i++)
-		x[i] = f->factor[(size_t) i * f->ld + f->dims];
+	cblas_strsv(CblasColMajor, CblasLower, CblasNoTrans, CblasNonUnit, f->dims, f->factor, f->ld, x, 1);
 	cblas_strsv(CblasColMajor, CblasLower, CblasTrans, CblasNonUnit, f->dims, f->factor, f->ld, x, 1);
 }
 #endif
@@ -460,33 +463,57 @@ factor(const CrFactor *f)
 		float	   *inverse = f->inverse + (size_t) strip * CR_LANES;
 
 		update.rows = strip;
-		update_strip(&update, strip, f->dims + CR_LANES, 1);
+		update_strip(&update, strip, f->dims, 1);
 		if (!factor_block(rows + strip, f->ld, inverse))
 			return 0;
-		for (int32_t c = strip + CR_LANES; c <= f->dims; c += CR_LANES)
+		for (int32_t c = strip + CR_LANES; c < f->dims; c += CR_LANES)
 			solve_columns(rows + c, f->ld, inverse);
 	}
 	return 1;
 }
 
-/* Strips from the last to the first: x = inverse of the block * (y - what is right of it * x). */
-static void
-substitute(const CrFactor *f, float *x)
+/* U'y = b, in place, strip by strip: y = transposed inverse of the block * what is left of b. */
+CR_INLINE void
+solve_forward(const CrFactor *f, float *x)
 {
-#if CR_LANES == 4
-	if (f->dims >= BLAS_FACTOR_MIN)
+	for (int32_t strip = 0; strip < f->dims; strip += CR_LANES)
 	{
-		substitute_by_blas(f, x);
-		return;
+		const float *inverse = f->inverse + (size_t) strip * CR_LANES;
+		CrVector	left = v_load(x + strip);
+		CrVector	part[CR_LANES];
+
+		CR_UNROLL(16)
+		for (int i = 0; i < CR_LANES; i++)
+			part[i] = v_load(inverse + i * CR_LANES) * left;
+		v_store(x + strip, v_sums(part));
+		for (int32_t c = strip + CR_LANES; c < f->dims; c += CR_LANES)
+		{
+			const float *column = f->factor + (size_t) strip * f->ld + c;
+			CrVector	even = v_load(x + c);
+			CrVector	odd = v_set(0.0f);
+
+			CR_UNROLL(16)
+			for (int i = 0; i < CR_LANES; i += 2)
+			{
+				even = v_fnma(v_set(x[strip + i]), v_load(column + (size_t) i * f->ld), even);
+				odd = v_fnma(v_set(x[strip + i + 1]), v_load(column + (size_t) (i + 1) * f->ld), odd);
+			}
+			v_store(x + c, even + odd);
+		}
 	}
-#endif
+}
+
+/* U x = y, in place, from the last strip to the first: x = inverse of the block * (y - what is right of it * x). */
+CR_INLINE void
+solve_backward(const CrFactor *f, float *x)
+{
 	for (int32_t strip = f->dims - CR_LANES; strip >= 0; strip -= CR_LANES)
 	{
 		const float *inverse = f->inverse + (size_t) strip * CR_LANES;
 		CrVector	rest[CR_LANES];
 		CrVector	even = v_set(0.0f);
 		CrVector	odd = v_set(0.0f);
-		float		sums[CR_LANES];
+		float		left[CR_LANES];
 
 		CR_UNROLL(16)
 		for (int i = 0; i < CR_LANES; i++)
@@ -500,17 +527,29 @@ substitute(const CrFactor *f, float *x)
 			for (int i = 0; i < CR_LANES; i++)
 				rest[i] = v_fma(v_load(column + (size_t) i * f->ld), known, rest[i]);
 		}
-		v_store(sums, v_sums(rest));
+		v_store(left, v_load(x + strip) - v_sums(rest));
 		CR_UNROLL(16)
 		for (int i = 0; i < CR_LANES; i += 2)
 		{
-			const float *y = f->factor + (size_t) (strip + i) * f->ld + f->dims;
-
-			even = v_fma(v_set(y[0] - sums[i]), v_load(inverse + i * CR_LANES), even);
-			odd = v_fma(v_set(y[f->ld] - sums[i + 1]), v_load(inverse + (i + 1) * CR_LANES), odd);
+			even = v_fma(v_set(left[i]), v_load(inverse + i * CR_LANES), even);
+			odd = v_fma(v_set(left[i + 1]), v_load(inverse + (i + 1) * CR_LANES), odd);
 		}
 		v_store(x + strip, even + odd);
 	}
+}
+
+static void
+solve(const CrFactor *f, float *x)
+{
+#if CR_LANES == 4
+	if (f->dims >= BLAS_FACTOR_MIN)
+	{
+		solve_by_blas(f, x);
+		return;
+	}
+#endif
+	solve_forward(f, x);
+	solve_backward(f, x);
 }
 
 /* (row . x) of CR_LANES rows. */
@@ -668,7 +707,7 @@ const CrSolveKernels SOLVE_TABLE = {
 	.accumulate = accumulate,
 	.transpose = transpose,
 	.factor = factor,
-	.substitute = substitute,
+	.solve = solve,
 	.multiply = multiply,
 	.project = project,
 	.dot = dot,
