@@ -11,10 +11,11 @@
 # decoders of stored bytes, COMMREC_FUZZ_SECONDS (60) of them together), regress
 # (pg_regress and isolation), tap (as many of these at a time as there are cores),
 # toy (an algorithm more, by one file and one line).
-# Without PART: all of these (valgrind is for test/torture.sh).  At the end stands
+# Without PART: all of these (valgrind is for test/torture.sh).  At the end stand
 # a table of what has been promised, in how many cases that was tried, and how
-# often it failed; a test adds to it by lines
+# often it failed, and one of what has been measured; a test adds to them by lines
 #	# promise: TEXT | CASES | FAILURES
+#	# measured: TEXT | FIGURE
 # The last line says how many checks passed and failed; the exit status is 1 if
 # any failed.  doc/testing.md has more.
 set -euo pipefail
@@ -40,7 +41,7 @@ do
 	case $part in
 		layers | unit | fuzz | regress | tap | toy | valgrind) ;;
 		-h | --help)
-			sed -n '3,20s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+			sed -n '3,21s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 			exit 0
 			;;
 		*) die "unknown part \"$part\"" "usage: bash test/run.sh [layers] [unit] [fuzz] [regress] [tap] [toy]" ;;
@@ -378,9 +379,20 @@ promises()
 				printf "%-" width "s  %12d  %8d\n", name[i], cases[name[i]], failures[name[i]]
 				bad += failures[name[i]]
 			}
-			if (n > 0)
-				print ""
 			exit bad > 0
+		}'
+}
+
+# The table of figures, from the lines in all logs.
+measurements()
+{
+	sed -nE 's/^[[:space:]]*# measured: *(.*[^ ]) *\| *([^|]*[^ |]) *$/\1\t\2/p' "$WORK"/log/*.log | awk -F '\t' '
+		{name[NR] = $1; figure[NR] = $2; width = length($1) > width ? length($1) : width}
+		END {
+			if (NR > 0)
+				printf "\n%-" width "s  %s\n", "measured", "figure"
+			for (i = 1; i <= NR; i++)
+				printf "%-" width "s  %s\n", name[i], figure[i]
 		}'
 }
 
@@ -415,6 +427,8 @@ then
 fi
 
 promises || [ "$failed" -gt 0 ] || failed=1
+measurements
+printf '\n'
 [ "$skipped" -eq 0 ] || printf '%d skipped\n' "$skipped"
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]

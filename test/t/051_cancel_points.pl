@@ -192,8 +192,8 @@ while (@tried < $points)
 my @sorted = sort { $a <=> $b } @tried;
 my $p99 = $sorted[ int(0.99 * $#sorted + 0.5) ];
 
-note(sprintf 'cancel to answer, %d points: median %.3f s, p99 %.3f s, longest %.3f s',
-	scalar @sorted, $sorted[ $#sorted / 2 ], $p99, $sorted[-1]);
+measured('cancel at random points, until the answer: median, p99, longest',
+	sprintf '%.0f ms, %.0f ms, %.0f ms', map { 1000 * $_ } $sorted[ $#sorted / 2 ], $p99, $sorted[-1]);
 note(sprintf '%-30s %3d points in %.2f s, slowest answer %.3f s', @$_{qw(name points seconds slowest)})
   for sort { $b->{slowest} <=> $a->{slowest} } @kinds;
 

@@ -121,8 +121,9 @@ my $slurped = join '', map { slurp_file($_) } glob "$directory/log.*";
 push @{ $took{ $order[$2] } }, $1 / 1e6 while $slurped =~ /^\d+ \d+ (\d+) (\d+) /mg;
 my @serve = sort { $a <=> $b } @{ $took{serve} };
 
-note(sprintf '%d calls of recommend() in %d s by two clients, %d trainings meanwhile: median %.2f ms, p99 %.2f ms, longest %.0f ms',
-	scalar @serve, $seconds, $trainings, map { 1000 * $serve[ $_ * $#serve ] } 0.5, 0.99, 1);
+note(sprintf '%d calls of recommend() in %d s by two clients, %d trainings meanwhile', scalar @serve, $seconds, $trainings);
+measured('recommend() by two clients while the model is trained: median, p99, longest',
+	sprintf '%.2f ms, %.2f ms, %.0f ms', map { 1000 * $serve[ $_ * $#serve ] } 0.5, 0.99, 1);
 cmp_ok($trainings, '>', 2, 'the model was trained meanwhile');
 cmp_ok(scalar @serve, '>', 100, 'and answered');
 is(join("\n", @failures), '', 'without an error');
@@ -173,8 +174,9 @@ sub kilobytes_with
 my $plain  = kilobytes_with('plain', q{SELECT item_id, popularity FROM m.item_embedding WHERE item_no = :u});
 my $served = kilobytes_with('served', q{SELECT * FROM m.recommend(:u, 10)});
 
-note(sprintf '%d connections: %.0f MB after a plain query, %.0f MB after recommend(): %.0f kB more for each',
-	$connections, $plain / 1024, $served / 1024, ($served - $plain) / $connections);
+measured("$connections connections that have asked recommend(): memory beyond plain ones, in all and each",
+	sprintf '%.0f MB, %.0f kB', ($served - $plain) / 1024, ($served - $plain) / $connections);
+note(sprintf '%.0f MB after a plain query, %.0f MB after recommend()', $plain / 1024, $served / 1024);
 cmp_ok($served - $plain, '<', $connections * 4096, 'a connection that has asked keeps less than 4 MB');
 promise('200 connections that have asked recommend() keep less than 4 MB each beyond plain ones', $connections,
 	$served - $plain < $connections * 4096 ? 0 : $connections);

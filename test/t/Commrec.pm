@@ -14,7 +14,7 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 our @EXPORT = qw(new_server load_events load_community model_digest answers_digest
-  sql_fails start_sql finish_sql wait_for_sql wait_for_server shared_segments promise
+  sql_fails start_sql finish_sql wait_for_sql wait_for_server shared_segments promise measured
   versioned_tables stored_versions_sql damage_sql start_script server_processes kill_server_tree
   rate_events algorithms create_sql open_session ask close_session);
 
@@ -485,6 +485,15 @@ sub promise
 	my ($text, $cases, $failures) = @_;
 
 	note(sprintf('promise: %s | %d | %d', $text, $cases, $failures));
+	return;
+}
+
+# What this test has measured, with its unit: a line of the second table.
+sub measured
+{
+	my ($text, $figure) = @_;
+
+	note("measured: $text | $figure");
 	return;
 }
 
