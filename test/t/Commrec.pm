@@ -16,7 +16,7 @@ use Time::HiRes qw(time usleep);
 our @EXPORT = qw(new_server load_events load_community model_digest answers_digest
   sql_fails start_sql finish_sql wait_for_sql wait_for_server shared_segments promise measured
   versioned_tables stored_versions_sql damage_sql start_script server_processes kill_server_tree
-  rate_events algorithms create_sql open_session ask close_session);
+  rate_events algorithms create_sql open_session ask ask_for answer_of close_session);
 
 # The clock of the checks that something ends within a second: slow machines get more.
 our $PROMPTLY = 3;
@@ -393,11 +393,28 @@ sub open_session
 sub ask
 {
 	my ($session, $sql, $limit) = @_;
+
+	ask_for($session, $sql);
+	return answer_of($session, $limit);
+}
+
+# The two halves of ask(): what is done between them, is done while the statement runs.
+sub ask_for
+{
+	my ($session, $sql) = @_;
+
+	$session->{asked} = $sql;
+	print { $session->{in} } "$sql;\n\\echo <end>\n";
+	return;
+}
+
+sub answer_of
+{
+	my ($session, $limit) = @_;
 	my $answer = '';
 
-	local $SIG{ALRM} = sub { die "no answer to: $sql\n" };
+	local $SIG{ALRM} = sub { die "no answer to: $session->{asked}\n" };
 	alarm($limit // $PostgreSQL::Test::Utils::timeout_default);
-	print { $session->{in} } "$sql;\n\\echo <end>\n";
 	while (defined(my $line = readline $session->{out}))
 	{
 		last if $line eq "<end>\n";
