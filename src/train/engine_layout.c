@@ -21,6 +21,8 @@
 #define UNIT_WORK	INT64CONST(20000000)
 #define PART_WORK	INT64CONST(200000000)
 #define UNIT_EVENTS_MAX	16384	/* where factors are few, events cost a look-up each */
+#define PART_EVENTS_MAX	131072
+#define CG_PART_FACTORS_MAX	64	/* so that passes over rows that are not heavy take 10 ms at most */
 #define PARTS_BYTES		((Size) 64 * 1024 * 1024)
 #define SLOTS_MIN		8
 
@@ -51,17 +53,18 @@ plan_units(EngineSideLayout *side, const EngineParams *params)
 }
 
 /*
- * Which rows are heavy.  CG goes over events in a time that grows with k, not with
- * its square, so that it leaves only longer rows to parts.
+ * Which rows are heavy: those of two parts or more.  CG goes over events in a time that
+ * grows with k, not with its square: where factors are many, it leaves only longer
+ * rows to parts, which are solved exactly.
  */
 static void
 plan_parts(EngineSideLayout *side, const EngineParams *params)
 {
 	int64		factors = params->ials.factors;
-	int64		work = factors * (params->cg_steps > 0 ? Min(factors, 16) : factors);
+	int64		cheap = params->cg_steps > 0 ? Min(factors, CG_PART_FACTORS_MAX) : factors;
 
-	side->part_events = PART_WORK / (factors * factors);
-	side->heavy_events = 2 * (PART_WORK / work);
+	side->part_events = Min(PART_WORK / (factors * factors), PART_EVENTS_MAX);
+	side->heavy_events = 2 * Min(PART_WORK / (factors * cheap), PART_EVENTS_MAX);
 	side->heavy_max = Min(params->pairs / side->heavy_events, side->rows);
 }
 
