@@ -175,6 +175,7 @@ sgemm_peak(void)
 	return best;
 }
 
+/* The work is that of exact half steps in their primal form, whatever the solver did. */
 static void
 report(const Run *run, int epochs, double peak)
 {
@@ -183,7 +184,7 @@ report(const Run *run, int epochs, double peak)
 		(double) (run->users.csr.rows + run->items.csr.rows) * k * k * k / 3;
 	double		rate = work / (run->users.cpu + run->items.cpu);
 
-	printf("%-8s %-8s k=%-3d cpu s/epoch %.3f (users %.3f items %.3f) %.1f GFLOP/s = %.0f%% of sgemm; loss",
+	printf("%-8s %-8s k=%-3d cpu s/epoch %.3f (users %.3f items %.3f) nominally %.1f GFLOP/s = %.0f%% of sgemm; loss",
 		   solver_names[run->solver], cr_simd_name(run->params.simd), run->params.factors,
 		   run->users.cpu + run->items.cpu, run->users.cpu, run->items.cpu, 1e-9 * rate,
 		   100 * rate / peak);

@@ -63,6 +63,11 @@ SELECT count(*) AS epochs, bool_and(abs(c.loss / r.loss - 1) < 0.01) AS near
 FROM curve AS c JOIN reference.epoch AS r USING (epoch) JOIN reference.version AS v USING (version) WHERE deployed;
 SELECT count(*) AS members, max(difference) < 0.5 AS near FROM difference;
 
+-- In the long run they come to the same loss.
+SELECT metrics -> 'loss' AS loss FROM commrec.train('reference', '{"epochs": 150}') \gset exact_
+SELECT abs((metrics -> 'loss')::float / :exact_loss - 1) < 1e-4 AS same_loss
+FROM commrec.train('reference', '{"epochs": 150, "solver": "cg"}');
+
 -- Where the loss stops falling before the last epoch, they are turned back as well.
 SELECT count(*) AS trained FROM commrec.train('reference', '{"epochs": 200, "factors": 2}', workers => 0);
 SELECT count(*) BETWEEN 2 AND 199 AS stopped FROM reference.epoch JOIN reference.version USING (version) WHERE deployed;

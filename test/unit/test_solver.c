@@ -459,6 +459,7 @@ explicit_loss(const System *s, int64_t row, const double *x, int32_t c)
 	return loss;
 }
 
+/* As a whole, and in parts. */
 static void
 ratings_are_least_squares(void)
 {
@@ -466,6 +467,7 @@ ratings_are_least_squares(void)
 	{
 		System	   *s = system_make(all_factors[i], 1, 1.0);
 		int32_t		k = s->params.factors;
+		char	   *parts = unit_alloc(3 * cr_ials_part_size(k));
 		double	   *a = unit_alloc((size_t) k * k * sizeof(double));
 		double	   *x = unit_alloc(5 * (size_t) k * sizeof(double));
 
@@ -477,6 +479,7 @@ ratings_are_least_squares(void)
 		for (int simd = 0; simd <= (int) cr_simd_best(); simd++)
 		{
 			CrIalsLoss	loss = solve(s, (CrSimd) simd, 0);
+			CrIalsLoss	joined = {0, 0};
 			double		expected = 0;
 
 			for (int64_t row = 1; row < 5; row++)
@@ -486,7 +489,15 @@ ratings_are_least_squares(void)
 			}
 			check_solutions(s, x, 5e-4);
 			CHECK_NEAR(loss.fit, expected, 1e-4 * expected);
+
+			memset(s->solved, 0, 5 * s->stride * sizeof(float));
+			for (int64_t row = 1; row < 5; row++)
+				solve_in_parts(s, row, 250, parts, &joined);
+			check_solutions(s, x, 5e-4);
+			CHECK_NEAR(joined.fit, expected, 1e-4 * expected);
+			CHECK_NEAR(joined.penalty, loss.penalty, 1e-5 * loss.penalty);
 		}
+		free(parts);
 		free(a);
 		free(x);
 		system_free(s);
