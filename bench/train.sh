@@ -13,8 +13,8 @@
 #	--runs R				trainings of each kind, of which medians are shown (3)
 #	--hyperparameters JSON	further ones, such as '{"solver": "cg"}'
 #	--peer NAME=COMMAND		another trainer: COMMAND PAIRS FACTORS EPOCHS prints, for each
-#							epoch, seconds and CPU seconds.  May be repeated.  bench/roundtrip.c
-#							says what is in PAIRS.
+#							epoch, seconds and CPU seconds.  May be repeated.  bench/peer_implicit.py
+#							is one; bench/roundtrip.c says what is in PAIRS.
 #	--peer-epochs N			that a peer runs after each of our runs (1); the end-to-end line reckons
 #							with --epochs
 #	--python COMMAND		that runs bench/roundtrip.py, too (python3); without numpy, scipy and
