@@ -216,7 +216,7 @@ work_end()
 		server_stop "$data"
 	done
 	cd /
-	[ -z "$WORK" ] || rm -rf "$WORK"
+	[ -z "$WORK" ] || rm -rf --one-file-system "$WORK"
 }
 
 # Copy the sources TREE to $WORK/src, so that the repository stays clean.

@@ -352,6 +352,28 @@ test_toy()
 	tally toy "$log" "$status" $((SECONDS - began)) || show toy "$log"
 }
 
+# A small file system for 052_resources to fill, where root may mount one: not in every container.
+small_disk_begin()
+{
+	local disk=$WORK/disk
+
+	[ ${#RUN_AS[@]} -gt 0 ] || return 0
+	as_user mkdir "$disk"
+	if mount -t tmpfs -o "size=128m,mode=0700,uid=$(stat -c %u "$WORK"),gid=$(stat -c %g "$WORK")" commrec "$disk" 2>/dev/null
+	then
+		export COMMREC_SMALL_DISK=$disk
+	fi
+}
+
+# Where a server still has it open, it goes when the server does.
+small_disk_end()
+{
+	local disk=$WORK/disk
+
+	[ -n "$WORK" ] && mountpoint -q "$disk" || return 0
+	umount "$disk" 2>/dev/null || umount --lazy "$disk"
+}
+
 # However the script ends, nothing that it started goes on.
 stop_all()
 {
@@ -360,6 +382,7 @@ stop_all()
 		kill "${!job_name[@]}" 2>/dev/null || true
 		wait
 	fi
+	small_disk_end || true
 	work_end
 }
 
@@ -412,6 +435,7 @@ trap 'exit 143' TERM HUP
 work_begin
 work_copy_postgres
 work_copy_sources "$TOP"
+small_disk_begin
 
 printf '%s, %s, %d cores, as %s\n' "$("$PG_CONFIG" --version)" "$(gcc --version | head -n 1)" \
 	"$(nproc)" "$(as_user id -un)"

@@ -4,6 +4,8 @@
 #
 #	COMMREC_FAULT_POINTS	of each statement (15)
 #	COMMREC_SEED			of the points; printed, to do it again
+#	COMMREC_SMALL_DISK		an empty file system of ours, of 128 MB; without it, one is mounted
+#							where users may do that
 use strict;
 use warnings;
 
@@ -366,7 +368,7 @@ account('ulimit -v: an error that says so (53200), the old model kept');
 # A full disk
 # ---------------------------------------------------------------------------
 
-my $small = PostgreSQL::Test::Utils::tempdir();
+my $small = $ENV{COMMREC_SMALL_DISK} // PostgreSQL::Test::Utils::tempdir();
 
 # Starts a server that sees a small file system of its own at that place: a namespace in which
 # an ordinary user may mount one, and in it another in which he is himself again.
@@ -378,6 +380,11 @@ exec unshare --user --map-root-user --mount sh -c '
 
 sub start_on_small_disk
 {
+	if ($ENV{COMMREC_SMALL_DISK})
+	{
+		$node->restart;
+		return 1;
+	}
 	my $bin = PostgreSQL::Test::Utils::tempdir();
 
 	append_to_file("$bin/pg_ctl", $in_namespace);
@@ -411,7 +418,7 @@ sub leave_space
 
 SKIP:
 {
-	skip 'no user namespaces here in which to mount a small file system', 4 if !start_on_small_disk();
+	skip 'neither COMMREC_SMALL_DISK nor user namespaces in which to mount a small file system', 4 if !start_on_small_disk();
 	my $refusals = 0;
 
 	$node->safe_psql('postgres', qq{
