@@ -52,21 +52,12 @@ EngineParamsInit(const CrHyperparameters *hyperparameters, EngineParams *params)
 }
 
 static Size
-bytes_for_layout(const EngineParams *params, const EngineLayout *layout)
+bytes_for_layout(const EngineParams *params, const CrAlsLayout *layout)
 {
 	Size		workspaces = mul_size(EngineWorkspaceBytes(params->ials.factors),
 									  (Size) params->workers + 1);
 
 	return add_size(add_size(layout->total, BLOCK_ALIGNMENT), workspaces);
-}
-
-Size
-EngineBytes(const EngineParams *params)
-{
-	EngineLayout layout;
-
-	EngineLayoutCompute(params, &layout);
-	return bytes_for_layout(params, &layout);
 }
 
 static EngineShared *
@@ -83,7 +74,7 @@ allocate_block(Engine *engine, Size bytes)
 }
 
 static void
-fill_shared(EngineShared *shared, const EngineParams *params, const EngineLayout *layout)
+fill_shared(EngineShared *shared, const EngineParams *params, const CrAlsLayout *layout)
 {
 	memset(shared, 0, sizeof(EngineShared));
 	shared->layout = *layout;
@@ -107,11 +98,10 @@ Engine *
 EngineCreate(const EngineParams *params, MemoryBudget *budget, PairArrays *arrays)
 {
 	Engine	   *engine = (Engine *) palloc0(sizeof(Engine));
-	EngineLayout layout;
+	CrAlsLayout layout;
 	EngineShared *shared;
 	EngineSide *users;
 
-	Assert(params->users <= PG_INT32_MAX && params->items <= PG_INT32_MAX);
 	EngineLayoutCompute(params, &layout);
 	engine->params = *params;
 	engine->bytes = bytes_for_layout(params, &layout);

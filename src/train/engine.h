@@ -60,9 +60,6 @@ typedef struct EngineResult
 /* What hyperparameters without a NaN mean to the engine; sizes, workers and phase are zero. */
 extern void EngineParamsInit(const CrHyperparameters *hyperparameters, EngineParams *params);
 
-/* Bytes that EngineCreate would reserve. */
-extern Size EngineBytes(const EngineParams *params);
-
 /* 54000 if the plan does not fit the budget, before anything is allocated. */
 extern Engine *EngineCreate(const EngineParams *params, MemoryBudget *budget,
 							PairArrays *arrays);

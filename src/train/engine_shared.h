@@ -3,7 +3,7 @@
  *		What leader and workers of one engine share, and each participant's view of it.
  *
  * One block of memory, a DSM segment or private, begins with an EngineShared;
- * all arrays follow at the offsets of its EngineLayout, each aligned to 64
+ * all arrays follow at the offsets of its CrAlsLayout, each aligned to 64
  * bytes.  There are no pointers in it: every participant maps it elsewhere and
  * builds an EngineView.
  *
@@ -28,14 +28,13 @@
 #include "storage/barrier.h"
 #include "storage/condition_variable.h"
 
+#include "core/als_layout.h"
 #include "core/basis.h"
 #include "core/layout.h"
 #include "train/engine.h"
 
 #define ENGINE_START_ROWS	1024	/* rows of a unit of initialising factors */
 #define ENGINE_TURN_ROWS	1024	/* of a unit of turning them, some milliseconds at most */
-#define ENGINE_TURNED_MIN	4096	/* rows of both sides, for which eigenvectors are worth their time */
-#define ENGINE_RANGES_MAX	32		/* partial Gram matrices of a side */
 
 /*
  * Rows are solved in units of about the same work, which may hold any number
@@ -85,25 +84,6 @@ typedef struct EnginePhase
 	int64		units;			/* to be claimed, beside the parts of heavy rows */
 } EnginePhase;
 
-typedef struct EngineSideLayout
-{
-	int64		rows;
-	int64		units;			/* of solving */
-	int64		unit_work;		/* of a unit, in events */
-	int64		row_work;		/* of a row beside its events, in events */
-	int64		part_events;	/* of a part of a heavy row, unless that gives it too many parts */
-	int64		heavy_events;	/* that make a row heavy, at least twice as many */
-	int64		heavy_max;		/* rows that can be heavy */
-	int64		range_rows;		/* rows of a Gram range, a multiple of CR_GRAM_ROWS */
-	int32		ranges;			/* at most ENGINE_RANGES_MAX; depends on rows alone */
-	Size		start;			/* int64[rows + 1] */
-	Size		column;			/* int32[pairs] */
-	Size		weight;			/* float[pairs], 0 unless weighted */
-	Size		factors;		/* float[rows * stride] */
-	Size		losses;			/* CrIalsLoss[units + heavy_max] */
-	Size		heavy;			/* EngineHeavy[heavy_max] */
-} EngineSideLayout;
-
 typedef struct EngineHeavy
 {
 	int64		first_part;		/* among the parts of its side */
@@ -113,30 +93,9 @@ typedef struct EngineHeavy
 	pg_atomic_uint32 joined;	/* epochs in which it has been joined */
 } EngineHeavy;
 
-/* Offsets from the beginning of the block. */
-typedef struct EngineLayout
-{
-	EngineSideLayout side[ENGINE_SIDES];
-	bool		is_turned;		/* half steps are made in eigenbases */
-	int64		slots;			/* for parts, at least twice as many as a row has */
-	Size		counters;		/* pg_atomic_uint64, one per phase: units claimed */
-	Size		part_counters;	/* pg_atomic_uint64[epochs * ENGINE_SIDES]: parts claimed */
-	Size		partials;		/* double[ranges * k * k] */
-	Size		parts;			/* slots, of cr_ials_part_size() bytes each */
-	Size		gram;			/* float[k * stride], unless turned */
-	Size		spectrum;		/* of the CrBasis, if turned: float[stride], */
-	Size		turn;			/* float[k * stride], */
-	Size		product;		/* double[k * k], */
-	Size		eigen;			/* cr_basis_workspace_size() bytes */
-	Size		loss;			/* double[epochs] */
-	Size		seconds;		/* double[epochs] */
-	Size		cpu;			/* pg_atomic_uint64[epochs]: microseconds of all participants */
-	Size		total;
-} EngineLayout;
-
 typedef struct EngineShared
 {
-	EngineLayout layout;
+	CrAlsLayout layout;
 	CrIalsParams ials;
 	bool		is_explicit;
 	int			cg_steps;		/* of each half step but the users' last; 0: all are exact */
@@ -164,7 +123,7 @@ typedef struct EngineShared
 
 typedef struct EngineSide
 {
-	const EngineSideLayout *layout;
+	const CrAlsSideLayout *layout;
 	int64	   *start;
 	int32	   *column;
 	float	   *weight;			/* NULL unless weighted */
@@ -200,8 +159,8 @@ typedef struct EngineView
 
 /* engine_layout.c */
 
-/* Where everything lies for these parameters. */
-extern void EngineLayoutCompute(const EngineParams *params, EngineLayout *layout);
+/* Where everything lies for these parameters, side[] by EngineSideNumber; 54000 if nothing could. */
+extern void EngineLayoutCompute(const EngineParams *params, CrAlsLayout *layout);
 
 /* Bytes that every participant needs for itself. */
 extern Size EngineWorkspaceBytes(int32 factors);

@@ -458,6 +458,49 @@ huge_counts_are_damage(void)
 	}
 }
 
+/* A header as it is read again, of a value that need not be there. */
+static CrStatus
+read_header(const CrPackHeader *header, CrPackHeader *read)
+{
+	uint8_t		bytes[CR_PACK_HEADER];
+
+	cr_pack_put_header(header, bytes);
+	return cr_pack_check_header(bytes, header->total, read);
+}
+
+/* As many entities as a header can count, the longest ids and vectors, and 2^33 pairs of them. */
+static void
+large_models_can_be_laid_out(void)
+{
+	uint64_t	before = 0;
+
+	for (int bits = 28; bits <= 31; bits++)
+	{
+		uint64_t	many = (UINT64_C(1) << bits) - 1;
+		uint64_t	pairs = UINT64_C(1) << (bits + 2);
+		uint64_t	records = many * cr_pack_record_size(CR_PACK_DIMS_MAX, 1, 0) + 4 * pairs;
+		uint64_t	items_end = CR_PACK_HEADER + 9 +
+			many * (16 + 4 * CR_PACK_DIMS_MAX + 4 + CR_PACK_TEXT_MAX);
+		CrPackHeader header = {.user_type = CR_PACK_TEXT, .item_type = CR_PACK_TEXT,
+			.dims = CR_PACK_DIMS_MAX, .factors = CR_PACK_DIMS_MAX, .users = (int32_t) many,
+			.items = (int32_t) many, .pairs = (int64_t) pairs, .rows = (int64_t) pairs,
+		.parameter_bytes = 9};
+		CrPackHeader read;
+
+		cr_pack_layout(&header, many * CR_PACK_TEXT_MAX, many * CR_PACK_TEXT_MAX, records);
+		CHECK(header.items_end == items_end);
+		CHECK(header.users_end == items_end + many * (8 + 4 + CR_PACK_TEXT_MAX));
+		CHECK(header.total == header.users_end + records && header.total > before);
+		CHECK(read_header(&header, &read) == CR_OK);
+		CHECK(read.users == header.users && read.pairs == header.pairs && read.total == header.total);
+		before = header.total;
+		header.users = header.items = INT32_MIN;
+		CHECK(read_header(&header, &read) == CR_CORRUPT);
+	}
+	CHECK(cr_pack_record_size(CR_PACK_DIMS_MAX, 1, UINT32_MAX) ==
+		  CR_PACK_RECORD + 4 * (uint64_t) CR_PACK_DIMS_MAX + 4 * (uint64_t) UINT32_MAX);
+}
+
 static void
 checksum_depends_on_every_byte_and_the_length(void)
 {
@@ -483,4 +526,5 @@ UNIT_MAIN(UNIT_TEST(round_trip_keeps_everything),
 		  UNIT_TEST(every_flipped_bit_is_noticed),
 		  UNIT_TEST(forged_damage_never_surprises),
 		  UNIT_TEST(huge_counts_are_damage),
+		  UNIT_TEST(large_models_can_be_laid_out),
 		  UNIT_TEST(checksum_depends_on_every_byte_and_the_length));
