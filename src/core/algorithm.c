@@ -86,6 +86,20 @@ cr_parameter_allows(const CrParameter *parameter, double value)
 }
 
 int
+cr_parameters_allowed(const CrAlgorithm *algorithm, const CrHyperparameters *parameters)
+{
+	for (int i = 0; i < algorithm->parameter_count; i++)
+	{
+		const CrParameter *parameter = &algorithm->parameters[i];
+		double		value = cr_parameter_value(parameter, parameters);
+
+		if (!(parameter->from_data && isnan(value)) && !cr_parameter_allows(parameter, value))
+			return 0;
+	}
+	return 1;
+}
+
+int
 cr_parameter_choice(const CrParameter *parameter, const char *word, size_t length)
 {
 	for (int i = 0; i < CR_CHOICES_MAX && parameter->choices[i] != NULL; i++)

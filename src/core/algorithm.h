@@ -231,6 +231,9 @@ extern void cr_parameters_preset(const CrAlgorithm *algorithm, CrHyperparameters
 /* 1 if value is finite (or +infinity where "high" is), in range and, for integers, whole. */
 extern int	cr_parameter_allows(const CrParameter *parameter, double value);
 
+/* Are all of an algorithm's allowed, or NaN where the data decide? */
+extern int	cr_parameters_allowed(const CrAlgorithm *algorithm, const CrHyperparameters *parameters);
+
 /* The place of a word among a parameter's choices, -1 if it is none of them. */
 extern int	cr_parameter_choice(const CrParameter *parameter, const char *word, size_t length);
 

@@ -3,18 +3,8 @@
  *		SQL functions and aggregates over the bytes of embeddings.
  *
  * The state of avg and sum is bytea, so that parallel workers and a distributed
- * PostgreSQL pass it along as it is:
- *
- *	offset	size	content
- *	0		4		magic "CRES"
- *	4		1		format version, 1
- *	5		3		zero
- *	8		4		dims, uint32
- *	12		8		count of embeddings, int64, at least 1
- *	20		8*dims	sums, double
- *
- * in the byte order of the machine: a state never outlives its query.  It is
- * checked on every read, because anybody may call the support functions.
+ * PostgreSQL pass it along as it is (core/state.h).  It is checked on every
+ * read, because anybody may call the support functions.
  */
 #include "postgres.h"
 
@@ -28,6 +18,7 @@
 #include "common/compat.h"
 #include "common/errors.h"
 #include "core/embedding.h"
+#include "core/state.h"
 #include "core/vector.h"
 
 PG_FUNCTION_INFO_V1(commrec_embedding_to_array);
@@ -38,18 +29,6 @@ PG_FUNCTION_INFO_V1(commrec_embedding_accum);
 PG_FUNCTION_INFO_V1(commrec_embedding_combine);
 PG_FUNCTION_INFO_V1(commrec_embedding_avg_final);
 PG_FUNCTION_INFO_V1(commrec_embedding_sum_final);
-
-#define STATE_HEADER	20
-
-static const uint8 state_magic[8] = {'C', 'R', 'E', 'S', 1, 0, 0, 0};
-
-/* A state, taken apart. */
-typedef struct EmbeddingState
-{
-	int32		dims;
-	int64		count;
-	double	   *sums;
-} EmbeddingState;
 
 /* What is wrong with bytes that came as an argument, of no model that could be named. */
 static void
@@ -177,29 +156,17 @@ commrec_embedding_dims(PG_FUNCTION_ARGS)
 
 /* Take a state apart into the current context; anything but a sound one is XX001. */
 static void
-DecodeState(bytea *bytes, EmbeddingState *state)
+DecodeState(bytea *bytes, CrSumState *state)
 {
-	const char *data = VARDATA_ANY(bytes);
-	Size		length = VARSIZE_ANY_EXHDR(bytes);
-	bool		is_sound;
+	const uint8 *data = (const uint8 *) VARDATA_ANY(bytes);
+	CrStatus	status = cr_sum_state_check(data, VARSIZE_ANY_EXHDR(bytes), state);
 
-	state->dims = 0;
-	is_sound = length >= STATE_HEADER && memcmp(data, state_magic, sizeof(state_magic)) == 0;
-	if (is_sound)
-	{
-		memcpy(&state->dims, data + 8, sizeof(int32));
-		memcpy(&state->count, data + 12, sizeof(int64));
-		is_sound = state->dims >= 1 && state->dims <= CR_EMBEDDING_DIMS_MAX &&
-			state->count >= 1 && length == STATE_HEADER + sizeof(double) * (Size) state->dims;
-	}
-	if (is_sound)
+	if (status == CR_OK)
 	{
 		state->sums = palloc(sizeof(double) * state->dims);
-		memcpy(state->sums, data + STATE_HEADER, sizeof(double) * state->dims);
+		status = cr_sum_state_decode(data, state);
 	}
-	for (int32 i = 0; is_sound && i < state->dims; i++)
-		is_sound = isfinite(state->sums[i]);
-	if (!is_sound)
+	if (status != CR_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("the state of an aggregate over embeddings is damaged"),
@@ -207,24 +174,19 @@ DecodeState(bytea *bytes, EmbeddingState *state)
 }
 
 static bytea *
-EncodeState(const EmbeddingState *state)
+EncodeState(const CrSumState *state)
 {
-	Size		sums_size = sizeof(double) * (Size) state->dims;
-	Size		size = VARHDRSZ + STATE_HEADER + sums_size;
+	Size		size = VARHDRSZ + cr_sum_state_size(state->dims);
 	bytea	   *result = palloc(size);
-	char	   *data = VARDATA(result);
 
 	SET_VARSIZE(result, size);
-	memcpy(data, state_magic, sizeof(state_magic));
-	memcpy(data + 8, &state->dims, sizeof(int32));
-	memcpy(data + 12, &state->count, sizeof(int64));
-	memcpy(data + STATE_HEADER, state->sums, sums_size);
+	cr_sum_state_encode(state, (uint8 *) VARDATA(result));
 	return result;
 }
 
 /* A state of one embedding. */
 static void
-StateFromEmbedding(bytea *embedding, EmbeddingState *state)
+StateFromEmbedding(bytea *embedding, CrSumState *state)
 {
 	float	   *elements = DecodeEmbedding(embedding, &state->dims);
 
@@ -236,7 +198,7 @@ StateFromEmbedding(bytea *embedding, EmbeddingState *state)
 
 /* Sums that outgrow a double are out of range, as those that outgrow the result are. */
 static void
-AddState(EmbeddingState *state, const EmbeddingState *other)
+AddState(CrSumState *state, const CrSumState *other)
 {
 	if (state->dims != other->dims)
 		ReportDimensionMismatch(state->dims, other->dims);
@@ -259,8 +221,8 @@ AddState(EmbeddingState *state, const EmbeddingState *other)
 Datum
 commrec_embedding_accum(PG_FUNCTION_ARGS)
 {
-	EmbeddingState state;
-	EmbeddingState added;
+	CrSumState	state;
+	CrSumState	added;
 
 	if (PG_ARGISNULL(1))
 	{
@@ -280,8 +242,8 @@ commrec_embedding_accum(PG_FUNCTION_ARGS)
 Datum
 commrec_embedding_combine(PG_FUNCTION_ARGS)
 {
-	EmbeddingState state;
-	EmbeddingState other;
+	CrSumState	state;
+	CrSumState	other;
 
 	if (PG_ARGISNULL(0) && PG_ARGISNULL(1))
 		PG_RETURN_NULL();
@@ -296,7 +258,7 @@ commrec_embedding_combine(PG_FUNCTION_ARGS)
 
 /* The sums over "divisor" as an embedding; 22003 if they outgrow its elements. */
 static bytea *
-EmbeddingFromSums(const EmbeddingState *state, double divisor)
+EmbeddingFromSums(const CrSumState *state, double divisor)
 {
 	float	   *elements = palloc(sizeof(float) * state->dims);
 
@@ -309,7 +271,7 @@ EmbeddingFromSums(const EmbeddingState *state, double divisor)
 Datum
 commrec_embedding_avg_final(PG_FUNCTION_ARGS)
 {
-	EmbeddingState state;
+	CrSumState	state;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
@@ -321,7 +283,7 @@ commrec_embedding_avg_final(PG_FUNCTION_ARGS)
 Datum
 commrec_embedding_sum_final(PG_FUNCTION_ARGS)
 {
-	EmbeddingState state;
+	CrSumState	state;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();

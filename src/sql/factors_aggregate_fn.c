@@ -3,17 +3,8 @@
  *		The aggregates pack_factors() and gram(): matrices from embeddings.
  *
  * pack_factors() keeps rows in a pile (sql/pile.h) whose prefix is their
- * dimension.  The state of gram() is of fixed size and is added to in place:
- *
- *	offset	size	content
- *	0		4		varlena header
- *	4		4		magic
- *	8		8		count of the embeddings, int64
- *	16		4		dims
- *	20		4		zero
- *	24		...		upper triangle of the sum, double
- *
- * in the byte order of the machine: a state never outlives its query.
+ * dimension.  The state of gram() is of fixed size and is added to in place.
+ * core/state.h has the forms of both.
  */
 #include "postgres.h"
 
@@ -34,20 +25,6 @@ PG_FUNCTION_INFO_V1(commrec_gram_accum);
 PG_FUNCTION_INFO_V1(commrec_gram_combine);
 PG_FUNCTION_INFO_V1(commrec_gram_final);
 
-#define GRAM_MAGIC	0x53475243	/* "CRGS" */
-
-static const PileKind factors_pile = {0x46435243, 4096, "commrec.pack_factors"};
-
-typedef struct GramState
-{
-	int32		length;
-	uint32		magic;
-	int64		count;
-	int32		dims;
-	int32		unused;
-	double		triangle[FLEXIBLE_ARRAY_MEMBER];
-} GramState;
-
 static void pg_attribute_noreturn()
 ReportDamagedState(void)
 {
@@ -58,27 +35,33 @@ ReportDamagedState(void)
 }
 
 static int32
-PileDims(const Pile *pile)
+PileDims(const CrPile *pile)
 {
 	int32		dims;
 
-	if (pile->prefix != sizeof(int32))
-		ReportDamagedState();
-	memcpy(&dims, pile->data, sizeof(int32));
-	if (dims < 1 || dims > CR_PARTS_DIMS_MAX)
+	if (cr_pile_get_dims(pile, &dims) != CR_OK)
 		ReportDamagedState();
 	return dims;
 }
+
+static void
+CheckSameDims(const CrPile *pile, const CrPile *other)
+{
+	if (PileDims(pile) != PileDims(other))
+		ReportDims(PileDims(pile), PileDims(other));
+}
+
+static const PileKind factors_pile = {0x46435243, 4096, "commrec.pack_factors", CheckSameDims};
 
 /* pack_factors_accum(state bytea, row integer, embedding bytea) -> bytea */
 Datum
 commrec_pack_factors_accum(PG_FUNCTION_ARGS)
 {
-	Pile	   *pile = PileOwnState(fcinfo, &factors_pile);
+	CrPile	   *pile = PileOwnState(fcinfo, &factors_pile);
 	float	   *elements;
 	int32		row;
 	int32		dims;
-	char	   *place;
+	uint8	   *place;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		return PileSameState(fcinfo);
@@ -91,9 +74,8 @@ commrec_pack_factors_accum(PG_FUNCTION_ARGS)
 	elements = ArgumentEmbedding(fcinfo, 2, pile == NULL ? 0 : PileDims(pile), &dims);
 	if (pile == NULL)
 		pile = PileCreate(&factors_pile, &dims, sizeof(int32));
-	pile = PileAddRow(pile, &factors_pile, sizeof(int32) + sizeof(float) * dims, &place);
-	memcpy(place, &row, sizeof(int32));
-	memcpy(place + sizeof(int32), elements, sizeof(float) * dims);
+	pile = PileAddRow(pile, &factors_pile, cr_factor_row_size(dims), &place);
+	cr_factor_row_put(row, elements, dims, place);
 	PG_RETURN_POINTER(pile);
 }
 
@@ -101,45 +83,35 @@ commrec_pack_factors_accum(PG_FUNCTION_ARGS)
 Datum
 commrec_pack_factors_combine(PG_FUNCTION_ARGS)
 {
-	Pile	   *pile = PileOwnState(fcinfo, &factors_pile);
-	const Pile *other = PileOtherState(fcinfo, 1, &factors_pile);
-
-	if (other == NULL)
-		return PileSameState(fcinfo);
-	if (pile == NULL)
-		pile = PileCreate(&factors_pile, other->data, other->prefix);
-	else if (PileDims(pile) != PileDims(other))
-		ReportDims(PileDims(pile), PileDims(other));
-	PG_RETURN_POINTER(PileMerge(pile, &factors_pile, other));
+	return PileCombine(fcinfo, &factors_pile);
 }
 
-/* The row of the i-th entry of a pile. */
+/* The number of the i-th row, and its elements unless they are NULL. */
 static int32
-EntryRow(const Pile *pile, int64 i, Size width)
+GetRow(const CrPile *pile, int32 dims, int64 i, float *elements)
 {
 	int32		row;
 
-	memcpy(&row, PileRows(pile) + (Size) i * width, sizeof(int32));
-	if (row < 0 || row == PG_INT32_MAX)
+	if (cr_pile_get_factors(pile, dims, i, &row, elements) != CR_OK)
 		ReportDamagedState();
 	return row;
 }
 
 static int32
-HighestRow(const Pile *pile, Size width)
+HighestRow(const CrPile *pile, int32 dims)
 {
 	int32		highest = 0;
 
 	for (int64 i = 0; i < pile->rows; i++)
-		highest = Max(highest, EntryRow(pile, i, width));
+		highest = Max(highest, GetRow(pile, dims, i, NULL));
 	return highest;
 }
 
 /* Copy all rows to their places; 22023 for two of one number. */
 static void
-PutRows(const Pile *pile, int32 dims, Size width, bytea *result)
+PutRows(const CrPile *pile, int32 dims, bytea *result)
 {
-	uint32		rows = (uint32) HighestRow(pile, width) + 1;
+	uint32		rows = (uint32) HighestRow(pile, dims) + 1;
 	uint8_t    *out = (uint8_t *) VARDATA(result);
 	bool	   *is_given = palloc0(rows);
 
@@ -147,8 +119,8 @@ PutRows(const Pile *pile, int32 dims, Size width, bytea *result)
 	cr_factors_put_header(out, dims, rows);
 	for (int64 i = 0; i < pile->rows; i++)
 	{
-		int32		row = EntryRow(pile, i, width);
 		float		elements[CR_PARTS_DIMS_MAX];
+		int32		row = GetRow(pile, dims, i, elements);
 
 		if ((i & 0xfff) == 0)
 			CHECK_FOR_INTERRUPTS();
@@ -158,7 +130,6 @@ PutRows(const Pile *pile, int32 dims, Size width, bytea *result)
 					 errmsg("row %d is given more than once", row),
 					 errhint("Give each embedding a number of its own.")));
 		is_given[row] = true;
-		memcpy(elements, PileRows(pile) + (Size) i * width + sizeof(int32), sizeof(float) * dims);
 		cr_store_floats(out + cr_factors_size(dims, (uint32) row), elements, (Size) dims);
 	}
 	pfree(is_given);
@@ -168,49 +139,39 @@ PutRows(const Pile *pile, int32 dims, Size width, bytea *result)
 Datum
 commrec_pack_factors_final(PG_FUNCTION_ARGS)
 {
-	const Pile *pile = PileOtherState(fcinfo, 0, &factors_pile);
+	const CrPile *pile = PileOtherState(fcinfo, 0, &factors_pile);
 	bytea	   *result;
 	int32		dims;
-	Size		width;
 
 	if (pile == NULL)
 		PG_RETURN_NULL();
 	dims = PileDims(pile);
-	width = sizeof(int32) + sizeof(float) * dims;
-	if (PileRowBytes(pile) != mul_size((Size) pile->rows, width) || pile->rows == 0)
+	if (cr_pile_check_width(pile, cr_factor_row_size(dims)) != CR_OK)
 		ReportDamagedState();
-	result = MakeBytes(cr_factors_size(dims, (uint32) HighestRow(pile, width) + 1),
+	result = MakeBytes(cr_factors_size(dims, (uint32) HighestRow(pile, dims) + 1),
 					   "a factor matrix");
-	PutRows(pile, dims, width, result);
+	PutRows(pile, dims, result);
 	PG_RETURN_BYTEA_P(result);
 }
 
-static Size
-GramStateSize(int32 dims)
-{
-	return offsetof(GramState, triangle) + sizeof(double) * cr_gram_elements(dims);
-}
-
 /* A state that may be read anywhere, and written to if it is the executor's. */
-static GramState *
+static CrGramState *
 GetGramState(FunctionCallInfo fcinfo, int argument)
 {
-	GramState  *state;
+	CrGramState *state;
 
 	if (PG_ARGISNULL(argument))
 		return NULL;
-	state = (GramState *) PG_DETOAST_DATUM(PG_GETARG_DATUM(argument));
+	state = (CrGramState *) PG_DETOAST_DATUM(PG_GETARG_DATUM(argument));
 	if ((Pointer) MAXALIGN(state) != (Pointer) state)
-		state = (GramState *) PG_DETOAST_DATUM_COPY(PointerGetDatum(state));
-	if (VARSIZE(state) < offsetof(GramState, triangle) || state->magic != GRAM_MAGIC ||
-		state->dims < 1 || state->dims > CR_PARTS_DIMS_MAX || state->count < 1 ||
-		VARSIZE(state) != GramStateSize(state->dims))
+		state = (CrGramState *) PG_DETOAST_DATUM_COPY(PointerGetDatum(state));
+	if (cr_gram_state_check(state, VARSIZE(state)) != CR_OK)
 		ReportDamagedState();
 	return state;
 }
 
 /* The state of an aggregate, which is changed in place. */
-static GramState *
+static CrGramState *
 OwnGramState(FunctionCallInfo fcinfo)
 {
 	if (!AggCheckCallContext(fcinfo, NULL))
@@ -221,14 +182,13 @@ OwnGramState(FunctionCallInfo fcinfo)
 	return GetGramState(fcinfo, 0);
 }
 
-static GramState *
+static CrGramState *
 NewGramState(int32 dims)
 {
-	GramState  *state = palloc0(GramStateSize(dims));
+	CrGramState *state = palloc(cr_gram_state_size(dims));
 
-	SET_VARSIZE(state, GramStateSize(dims));
-	state->magic = GRAM_MAGIC;
-	state->dims = dims;
+	SET_VARSIZE(state, cr_gram_state_size(dims));
+	cr_gram_state_init(state, dims);
 	return state;
 }
 
@@ -236,7 +196,7 @@ NewGramState(int32 dims)
 Datum
 commrec_gram_accum(PG_FUNCTION_ARGS)
 {
-	GramState  *state = OwnGramState(fcinfo);
+	CrGramState *state = OwnGramState(fcinfo);
 	float	   *elements;
 	int32		dims;
 
@@ -255,8 +215,8 @@ commrec_gram_accum(PG_FUNCTION_ARGS)
 Datum
 commrec_gram_combine(PG_FUNCTION_ARGS)
 {
-	GramState  *state = OwnGramState(fcinfo);
-	const GramState *other = GetGramState(fcinfo, 1);
+	CrGramState *state = OwnGramState(fcinfo);
+	const CrGramState *other = GetGramState(fcinfo, 1);
 
 	if (other == NULL)
 		return PileSameState(fcinfo);
@@ -274,7 +234,7 @@ commrec_gram_combine(PG_FUNCTION_ARGS)
 Datum
 commrec_gram_final(PG_FUNCTION_ARGS)
 {
-	const GramState *state = GetGramState(fcinfo, 0);
+	const CrGramState *state = GetGramState(fcinfo, 0);
 	bytea	   *result;
 
 	if (state == NULL)

@@ -2,7 +2,7 @@
  * ials_aggregate_fn.c
  *		The aggregate ials(): collects the rows of a group, and trains when they are all there.
  *
- * The state is a pile (sql/pile.h) of the rows as train/packed.h wants them,
+ * The state is a pile (sql/pile.h) of the rows as core/state.h has them,
  * with the hyperparameters as its prefix: first as they were understood, with
  * NaN where the data decide, then the bytes of the jsonb value, nothing for
  * NULL.  The bytes are compared with those of the next row and never read
@@ -32,21 +32,11 @@ PG_FUNCTION_INFO_V1(commrec_ials_final_text);
 #define ARGUMENT_PREFERENCE		3
 #define ARGUMENT_HYPERPARAMETERS 4
 
-static const PileKind integer_pile = {0x49495243, 1024, "commrec.ials"};	/* "CRII" */
-static const PileKind text_pile = {0x54495243, 1024, "commrec.ials"};	/* "CRIT" */
-
 /* The hyperparameters of a pile; those that cannot have come from jsonb are damage. */
 static void
-PileHyperparameters(const Pile *pile, CrHyperparameters *parameters)
+PileHyperparameters(const CrPile *pile, CrHyperparameters *parameters)
 {
-	bool		is_sound = pile->prefix >= sizeof(CrHyperparameters);
-
-	if (is_sound)
-	{
-		memcpy(parameters, pile->data, sizeof(CrHyperparameters));
-		is_sound = PackedAllows(parameters);
-	}
-	if (!is_sound)
+	if (!PackedReadHyperparameters(pile, parameters))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("the state of the aggregate is damaged"),
@@ -55,7 +45,7 @@ PileHyperparameters(const Pile *pile, CrHyperparameters *parameters)
 
 /* 22023 unless two piles have hyperparameters that mean the same. */
 static void
-CheckSameHyperparameters(const Pile *pile, const Pile *other)
+CheckSameHyperparameters(const CrPile *pile, const CrPile *other)
 {
 	CrHyperparameters ours;
 	CrHyperparameters theirs;
@@ -71,8 +61,12 @@ CheckSameHyperparameters(const Pile *pile, const Pile *other)
 				 errhint("Give one value for all rows of a group.")));
 }
 
+/* "CRII" and "CRIT" */
+static const PileKind integer_pile = {0x49495243, 1024, "commrec.ials", CheckSameHyperparameters};
+static const PileKind text_pile = {0x54495243, 1024, "commrec.ials", CheckSameHyperparameters};
+
 /* Check hyperparameters once a group, before anything is collected. */
-static Pile *
+static CrPile *
 NewPile(FunctionCallInfo fcinfo, const PileKind *kind)
 {
 	CrHyperparameters parameters;
@@ -90,7 +84,7 @@ NewPile(FunctionCallInfo fcinfo, const PileKind *kind)
 
 /* Compare the row's hyperparameters with the pile's: nearly always the same bytes. */
 static void
-CheckHyperparameters(FunctionCallInfo fcinfo, const PileKind *kind, const Pile *pile)
+CheckHyperparameters(FunctionCallInfo fcinfo, const PileKind *kind, const CrPile *pile)
 {
 	const Size	before = sizeof(CrHyperparameters);
 	struct varlena *given;
@@ -115,10 +109,10 @@ HasNull(FunctionCallInfo fcinfo)
 }
 
 /* The pile to which the row of this call is to be added. */
-static Pile *
+static CrPile *
 PileForRow(FunctionCallInfo fcinfo, const PileKind *kind)
 {
-	Pile	   *pile = PileOwnState(fcinfo, kind);
+	CrPile	   *pile = PileOwnState(fcinfo, kind);
 
 	if (!isfinite(PG_GETARG_FLOAT8(ARGUMENT_PREFERENCE)))
 		ereport(ERROR,
@@ -136,13 +130,13 @@ PileForRow(FunctionCallInfo fcinfo, const PileKind *kind)
 Datum
 commrec_ials_accum(PG_FUNCTION_ARGS)
 {
-	PackedRow	row;
-	Pile	   *pile;
-	char	   *place;
+	CrEventRow	row;
+	CrPile	   *pile;
+	uint8	   *place;
 
 	if (HasNull(fcinfo))
 		return PileSameState(fcinfo);
-	pile = PileAddRow(PileForRow(fcinfo, &integer_pile), &integer_pile, sizeof(PackedRow), &place);
+	pile = PileAddRow(PileForRow(fcinfo, &integer_pile), &integer_pile, sizeof(CrEventRow), &place);
 	row.user = PG_GETARG_INT64(ARGUMENT_USER);
 	row.item = PG_GETARG_INT64(ARGUMENT_ITEM);
 	row.preference = PG_GETARG_FLOAT8(ARGUMENT_PREFERENCE);
@@ -169,11 +163,11 @@ GetTextId(FunctionCallInfo fcinfo, int argument)
 Datum
 commrec_ials_accum_text(PG_FUNCTION_ARGS)
 {
-	PackedTextRow row;
+	CrTextRow	row;
 	text	   *user;
 	text	   *item;
-	Pile	   *pile;
-	char	   *place;
+	CrPile	   *pile;
+	uint8	   *place;
 
 	if (HasNull(fcinfo))
 		return PileSameState(fcinfo);
@@ -182,47 +176,30 @@ commrec_ials_accum_text(PG_FUNCTION_ARGS)
 	row.preference = PG_GETARG_FLOAT8(ARGUMENT_PREFERENCE);
 	row.user_length = (uint16) VARSIZE_ANY_EXHDR(user);
 	row.item_length = (uint16) VARSIZE_ANY_EXHDR(item);
-	pile = PileAddRow(PileForRow(fcinfo, &text_pile), &text_pile,
-					  PACKED_TEXT_ROW_SIZE + row.user_length + row.item_length, &place);
-	memcpy(place, &row, PACKED_TEXT_ROW_SIZE);
-	place += PACKED_TEXT_ROW_SIZE;
-	memcpy(place, VARDATA_ANY(user), row.user_length);
-	memcpy(place + row.user_length, VARDATA_ANY(item), row.item_length);
+	row.user = (const uint8 *) VARDATA_ANY(user);
+	row.item = (const uint8 *) VARDATA_ANY(item);
+	pile = PileAddRow(PileForRow(fcinfo, &text_pile), &text_pile, cr_text_row_size(&row), &place);
+	cr_text_row_put(&row, place);
 	PG_RETURN_POINTER(pile);
-}
-
-static Datum
-Combine(FunctionCallInfo fcinfo, const PileKind *kind)
-{
-	Pile	   *pile = PileOwnState(fcinfo, kind);
-	const Pile *other = PileOtherState(fcinfo, 1, kind);
-
-	if (other == NULL)
-		return PileSameState(fcinfo);
-	if (pile == NULL)
-		pile = PileCreate(kind, other->data, other->prefix);
-	else
-		CheckSameHyperparameters(pile, other);
-	PG_RETURN_POINTER(PileMerge(pile, kind, other));
 }
 
 /* ials_combine(state bytea, other bytea) -> bytea */
 Datum
 commrec_ials_combine(PG_FUNCTION_ARGS)
 {
-	return Combine(fcinfo, &integer_pile);
+	return PileCombine(fcinfo, &integer_pile);
 }
 
 Datum
 commrec_ials_combine_text(PG_FUNCTION_ARGS)
 {
-	return Combine(fcinfo, &text_pile);
+	return PileCombine(fcinfo, &text_pile);
 }
 
 static Datum
 Final(FunctionCallInfo fcinfo, const PileKind *kind, IdKind ids)
 {
-	const Pile *pile = PileOtherState(fcinfo, 0, kind);
+	const CrPile *pile = PileOtherState(fcinfo, 0, kind);
 	CrHyperparameters parameters;
 	PackedRows	rows;
 
@@ -230,9 +207,7 @@ Final(FunctionCallInfo fcinfo, const PileKind *kind, IdKind ids)
 		PG_RETURN_NULL();
 	PileHyperparameters(pile, &parameters);
 	rows.kind = ids;
-	rows.bytes = PileRows(pile);
-	rows.size = PileRowBytes(pile);
-	rows.count = pile->rows;
+	rows.pile = pile;
 	PG_RETURN_BYTEA_P(PackedTrain(&rows, &parameters, VARSIZE(pile)));
 }
 

@@ -4,21 +4,11 @@
  *		average_precision, reciprocal_rank, auc; and the interval of a rate.
  *
  * The state of the aggregates is bytea, so that parallel workers and a distributed PostgreSQL
- * pass it along as it is:
- *
- *	offset	size	content
- *	0		4		magic "CRMS"
- *	4		1		format version, 1
- *	5		3		zero
- *	8		8		count of rows, int64
- *	16		8		k, int64; 0: the whole ranking
- *	24		16*room	score and relevance of each row, double; the first "count" count
- *
- * in the byte order of the machine: a state never outlives its query.  A row
- * without a score has NaN there, which no row may give.  Room doubles as it
- * fills, and rows are added in place, where the aggregate owns the state: else
- * every row would copy all before it.  Answers do not depend on the order of
- * the rows: they are sorted, and equal scores are averaged over.
+ * pass it along as it is (core/state.h).  A row without a score has NaN there,
+ * which no row may give.  Room doubles as it fills, and rows are added in
+ * place, where the aggregate owns the state: else every row would copy all
+ * before it.  Answers do not depend on the order of the rows: they are sorted,
+ * and equal scores are averaged over.
  */
 #include "postgres.h"
 
@@ -32,6 +22,7 @@
 
 #include "common/compat.h"
 #include "core/metrics.h"
+#include "core/state.h"
 
 PG_FUNCTION_INFO_V1(commrec_metric_accum);
 PG_FUNCTION_INFO_V1(commrec_metric_accum_label);
@@ -46,70 +37,38 @@ PG_FUNCTION_INFO_V1(commrec_reciprocal_rank_final);
 PG_FUNCTION_INFO_V1(commrec_auc_final);
 PG_FUNCTION_INFO_V1(commrec_wilson);
 
-#define STATE_HEADER	24
 #define ROOM_MIN		16
-#define ROOM_MAX		((int64) ((MaxAllocSize - VARHDRSZ - STATE_HEADER) / sizeof(MetricRow)))
+#define ROOM_MAX		((int64) ((MaxAllocSize - VARHDRSZ - CR_RANKING_STATE_HEADER) / sizeof(CrRankingRow)))
 #define PASS_PLACES		32768	/* of a ranking between two polls */
-
-typedef struct MetricRow
-{
-	double		score;			/* NaN: none, after all that have one */
-	double		relevance;
-} MetricRow;
-
-/* The head of a state; the rows stay where they are. */
-typedef struct MetricState
-{
-	int64		count;
-	int64		room;			/* from the length */
-	int64		k;
-	char	   *rows;			/* not aligned */
-} MetricState;
 
 /* A state's rows in order, for the final functions. */
 typedef struct MetricRanking
 {
-	MetricRow  *rows;			/* best score first, in the end those without; equals by relevance */
+	CrRankingRow *rows;			/* best score first, in the end those without; equals by relevance */
 	int64		count;
 	int64		scored;			/* that have a score */
 	int64		relevant;
 	int64		k;				/* PG_INT64_MAX: all */
 } MetricRanking;
 
-static const char state_magic[8] = {'C', 'R', 'M', 'S', 1, 0, 0, 0};
-
 /* Take a state apart; anything but a sound one is XX001. */
 static void
-DecodeState(bytea *bytes, MetricState *state)
+DecodeState(bytea *bytes, CrRankingState *state)
 {
-	char	   *data = VARDATA(bytes);
-	Size		length = VARSIZE(bytes) - VARHDRSZ;
-	bool		is_sound;
-
-	is_sound = length >= STATE_HEADER && (length - STATE_HEADER) % sizeof(MetricRow) == 0 &&
-		memcmp(data, state_magic, sizeof(state_magic)) == 0;
-	if (is_sound)
-	{
-		state->room = (int64) ((length - STATE_HEADER) / sizeof(MetricRow));
-		memcpy(&state->count, data + 8, sizeof(int64));
-		memcpy(&state->k, data + 16, sizeof(int64));
-		state->rows = data + STATE_HEADER;
-		is_sound = state->count >= 1 && state->count <= state->room && state->k >= 0 &&
-			state->k <= PG_INT32_MAX;
-	}
-	if (!is_sound)
+	if (cr_ranking_state_check((const uint8 *) VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ,
+							   state) != CR_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("the state of an aggregate over a ranking is damaged"),
 				 errhint("Call the aggregates, such as commrec.ndcg(), not their support functions.")));
 }
 
-/* A new state with room for more rows, in "context". */
+/* A new state with room for more rows, in "context"; its header is not there yet. */
 static bytea *
-MakeState(MemoryContext context, int64 count, int64 k, int64 room)
+MakeState(MemoryContext context, int64 count, int64 room)
 {
 	bytea	   *bytes;
-	char	   *data;
+	Size		size;
 
 	if (count > ROOM_MAX)
 		ereport(ERROR,
@@ -117,13 +76,9 @@ MakeState(MemoryContext context, int64 count, int64 k, int64 room)
 				 errmsg("a ranking has at most " INT64_FORMAT " rows", ROOM_MAX),
 				 errhint("Group the rows, by user for instance, and average over the groups.")));
 	room = Min(Max(room, ROOM_MIN), ROOM_MAX);
-	bytes = MemoryContextAllocZero(context,
-								   VARHDRSZ + STATE_HEADER + (Size) room * sizeof(MetricRow));
-	SET_VARSIZE(bytes, VARHDRSZ + STATE_HEADER + (Size) room * sizeof(MetricRow));
-	data = VARDATA(bytes);
-	memcpy(data, state_magic, sizeof(state_magic));
-	memcpy(data + 8, &count, sizeof(int64));
-	memcpy(data + 16, &k, sizeof(int64));
+	size = VARHDRSZ + cr_ranking_state_size(room);
+	bytes = MemoryContextAllocZero(context, size);
+	SET_VARSIZE(bytes, size);
 	return bytes;
 }
 
@@ -149,11 +104,11 @@ StateContext(FunctionCallInfo fcinfo, bool *is_ours)
 
 /* Add rows to a state (NULL: none yet); the result may be the state itself, grown. */
 static bytea *
-AddRows(FunctionCallInfo fcinfo, bytea *bytes, const char *rows, int64 count, int64 k)
+AddRows(FunctionCallInfo fcinfo, bytea *bytes, const uint8 *rows, int64 count, int64 k)
 {
 	bool		is_ours;
 	MemoryContext context = StateContext(fcinfo, &is_ours);
-	MetricState state = {0};
+	CrRankingState state = {0};
 	int64		total;
 
 	if (bytes != NULL)
@@ -164,14 +119,14 @@ AddRows(FunctionCallInfo fcinfo, bytea *bytes, const char *rows, int64 count, in
 	total = state.count + count;
 	if (!is_ours || total > state.room)
 	{
-		bytes = MakeState(context, total, k, is_ours ? 2 * total : total);
+		bytes = MakeState(context, total, is_ours ? 2 * total : total);
 		if (state.count > 0)
-			memcpy(VARDATA(bytes) + STATE_HEADER, state.rows,
-				   (Size) state.count * sizeof(MetricRow));
+			memcpy(VARDATA(bytes) + CR_RANKING_STATE_HEADER, state.rows,
+				   (Size) state.count * sizeof(CrRankingRow));
 	}
-	memcpy(VARDATA(bytes) + 8, &total, sizeof(int64));
-	memcpy(VARDATA(bytes) + STATE_HEADER + (Size) state.count * sizeof(MetricRow), rows,
-		   (Size) count * sizeof(MetricRow));
+	cr_ranking_state_put_header(total, k, (uint8 *) VARDATA(bytes));
+	memcpy(VARDATA(bytes) + cr_ranking_state_size(state.count), rows,
+		   (Size) count * sizeof(CrRankingRow));
 	return bytes;
 }
 
@@ -205,7 +160,7 @@ static Datum
 AccumulateRow(FunctionCallInfo fcinfo, double relevance)
 {
 	bytea	   *state = PG_ARGISNULL(0) ? NULL : PG_GETARG_BYTEA_P(0);
-	MetricRow	row;
+	CrRankingRow row;
 
 	row.score = PG_ARGISNULL(1) ? NAN : PG_GETARG_FLOAT8(1);
 	row.relevance = relevance;
@@ -213,7 +168,7 @@ AccumulateRow(FunctionCallInfo fcinfo, double relevance)
 		ReportOutOfRange("score must not be NaN");
 	if (!isfinite(relevance))
 		ReportOutOfRange("relevance must be finite");
-	PG_RETURN_BYTEA_P(AddRows(fcinfo, state, (const char *) &row, 1, KArgument(fcinfo)));
+	PG_RETURN_BYTEA_P(AddRows(fcinfo, state, (const uint8 *) &row, 1, KArgument(fcinfo)));
 }
 
 /* metric_accum(state bytea, score double precision, relevance double precision [, k integer]) */
@@ -259,7 +214,7 @@ commrec_auc_accum_label(PG_FUNCTION_ARGS)
 Datum
 commrec_metric_combine(PG_FUNCTION_ARGS)
 {
-	MetricState other;
+	CrRankingState other;
 
 	if (PG_ARGISNULL(1))
 	{
@@ -276,8 +231,8 @@ commrec_metric_combine(PG_FUNCTION_ARGS)
 static int
 CompareRows(const void *left, const void *right)
 {
-	const MetricRow *a = (const MetricRow *) left;
-	const MetricRow *b = (const MetricRow *) right;
+	const CrRankingRow *a = (const CrRankingRow *) left;
+	const CrRankingRow *b = (const CrRankingRow *) right;
 	bool		a_scored = !isnan(a->score);
 	bool		b_scored = !isnan(b->score);
 
@@ -292,8 +247,8 @@ CompareRows(const void *left, const void *right)
 static int
 CompareRelevances(const void *left, const void *right)
 {
-	double		a = ((const MetricRow *) left)->relevance;
-	double		b = ((const MetricRow *) right)->relevance;
+	double		a = ((const CrRankingRow *) left)->relevance;
+	double		b = ((const CrRankingRow *) right)->relevance;
 
 	CHECK_FOR_INTERRUPTS();
 	return a > b ? -1 : a < b;
@@ -303,13 +258,13 @@ CompareRelevances(const void *left, const void *right)
 static void
 ReadRanking(FunctionCallInfo fcinfo, MetricRanking *ranking)
 {
-	MetricState state;
+	CrRankingState state;
 
 	DecodeState(PG_GETARG_BYTEA_P(0), &state);
 	ranking->count = state.count;
 	ranking->k = state.k == 0 ? PG_INT64_MAX : state.k;
-	ranking->rows = palloc_extended((Size) state.count * sizeof(MetricRow), MCXT_ALLOC_HUGE);
-	memcpy(ranking->rows, state.rows, (Size) state.count * sizeof(MetricRow));
+	ranking->rows = palloc_extended((Size) state.count * sizeof(CrRankingRow), MCXT_ALLOC_HUGE);
+	memcpy(ranking->rows, state.rows, (Size) state.count * sizeof(CrRankingRow));
 	ranking->scored = 0;
 	ranking->relevant = 0;
 	for (int64 i = 0; i < state.count; i++)
@@ -317,7 +272,7 @@ ReadRanking(FunctionCallInfo fcinfo, MetricRanking *ranking)
 		ranking->scored += !isnan(ranking->rows[i].score);
 		ranking->relevant += ranking->rows[i].relevance > 0;
 	}
-	qsort(ranking->rows, (size_t) state.count, sizeof(MetricRow), CompareRows);
+	qsort(ranking->rows, (size_t) state.count, sizeof(CrRankingRow), CompareRows);
 }
 
 /* The rows from "from" on with one score; returns where the next score begins. */
@@ -366,7 +321,7 @@ IdealGain(MetricRanking *ranking)
 {
 	double		gain = 0;
 
-	qsort(ranking->rows, (size_t) ranking->count, sizeof(MetricRow), CompareRelevances);
+	qsort(ranking->rows, (size_t) ranking->count, sizeof(CrRankingRow), CompareRelevances);
 	for (int64 i = 0; i < Min(ranking->relevant, ranking->k); i++)
 	{
 		if (i % PASS_PLACES == 0)

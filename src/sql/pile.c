@@ -10,15 +10,10 @@
 #include "common/guc.h"
 #include "sql/pile.h"
 
-#define HEADER		offsetof(Pile, data)
-
 static void
-CheckPile(const Pile *pile, const PileKind *kind)
+CheckPile(const CrPile *pile, const PileKind *kind)
 {
-	Size		size = VARSIZE(pile);
-
-	if (size < HEADER || pile->magic != kind->magic || pile->used > size - HEADER ||
-		pile->prefix > pile->used || pile->rows < 0 || (uint64) pile->rows > pile->used)
+	if (cr_pile_check(pile, VARSIZE(pile), kind->magic) != CR_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("the state of the aggregate is damaged"),
@@ -26,10 +21,10 @@ CheckPile(const Pile *pile, const PileKind *kind)
 }
 
 /* The executor's states are flat, aligned, and ours to write to. */
-Pile *
+CrPile *
 PileOwnState(FunctionCallInfo fcinfo, const PileKind *kind)
 {
-	Pile	   *pile;
+	CrPile	   *pile;
 
 	if (!AggCheckCallContext(fcinfo, NULL))
 		ereport(ERROR,
@@ -38,9 +33,9 @@ PileOwnState(FunctionCallInfo fcinfo, const PileKind *kind)
 				 errhint("Call the aggregate %s().", kind->aggregate)));
 	if (PG_ARGISNULL(0))
 		return NULL;
-	pile = (Pile *) PG_GETARG_POINTER(0);
+	pile = (CrPile *) PG_GETARG_POINTER(0);
 	if (VARATT_IS_EXTENDED(pile) || (Pointer) MAXALIGN(pile) != (Pointer) pile)
-		pile = (Pile *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0));
+		pile = (CrPile *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0));
 	CheckPile(pile, kind);
 	return pile;
 }
@@ -54,35 +49,35 @@ PileSameState(FunctionCallInfo fcinfo)
 }
 
 /* In a tuple a value is aligned to four bytes only, or not at all if it is short. */
-const Pile *
+const CrPile *
 PileOtherState(FunctionCallInfo fcinfo, int argument, const PileKind *kind)
 {
-	Pile	   *pile;
+	CrPile	   *pile;
 
 	if (PG_ARGISNULL(argument))
 		return NULL;
-	pile = (Pile *) PG_DETOAST_DATUM(PG_GETARG_DATUM(argument));
+	pile = (CrPile *) PG_DETOAST_DATUM(PG_GETARG_DATUM(argument));
 	if ((Pointer) MAXALIGN(pile) != (Pointer) pile)
-		pile = (Pile *) PG_DETOAST_DATUM_COPY(PointerGetDatum(pile));
+		pile = (CrPile *) PG_DETOAST_DATUM_COPY(PointerGetDatum(pile));
 	CheckPile(pile, kind);
 	return pile;
 }
 
-static Pile *
+static CrPile *
 AllocatePile(const PileKind *kind, Size room)
 {
-	Pile	   *pile = palloc(HEADER + room);
+	CrPile	   *pile = palloc(CR_PILE_HEADER + room);
 
-	memset(pile, 0, HEADER);
-	SET_VARSIZE(pile, HEADER + room);
+	memset(pile, 0, CR_PILE_HEADER);
+	SET_VARSIZE(pile, CR_PILE_HEADER + room);
 	pile->magic = kind->magic;
 	return pile;
 }
 
-Pile *
+CrPile *
 PileCreate(const PileKind *kind, const void *prefix, Size prefix_bytes)
 {
-	Pile	   *pile = AllocatePile(kind, prefix_bytes + kind->first_room);
+	CrPile	   *pile = AllocatePile(kind, prefix_bytes + kind->first_room);
 
 	if (prefix_bytes > 0)
 		memcpy(pile->data, prefix, prefix_bytes);
@@ -93,7 +88,7 @@ PileCreate(const PileKind *kind, const void *prefix, Size prefix_bytes)
 }
 
 static void
-ReportTooLarge(const Pile *pile, const PileKind *kind, bool is_for_memory)
+ReportTooLarge(const CrPile *pile, const PileKind *kind, bool is_for_memory)
 {
 	Size		limit = is_for_memory ? (Size) commrec_max_train_memory * 1024 : MaxAllocSize;
 
@@ -112,34 +107,34 @@ ReportTooLarge(const Pile *pile, const PileKind *kind, bool is_for_memory)
  * allowed.  The executor copies the new one before it frees the old one, so
  * that three are counted.
  */
-static Pile *
-Grow(const Pile *pile, const PileKind *kind, Size bytes)
+static CrPile *
+Grow(const CrPile *pile, const PileKind *kind, Size bytes)
 {
 	Size		memory = (Size) commrec_max_train_memory * 1024;
 	Size		held = VARSIZE(pile);
 	Size		allowed = memory > held ? (memory - held) / 2 : 0;
 	Size		limit = Min(allowed, MaxAllocSize);
-	Size		needed = HEADER + pile->used + bytes;
+	Size		needed = CR_PILE_HEADER + pile->used + bytes;
 	Size		size = Max(needed, Min(2 * held, limit));
-	Pile	   *grown;
+	CrPile	   *grown;
 
 	if (needed > limit)
 		ReportTooLarge(pile, kind, allowed < MaxAllocSize);
-	grown = AllocatePile(kind, size - HEADER);
+	grown = AllocatePile(kind, size - CR_PILE_HEADER);
 	memcpy((char *) grown + sizeof(int32), (const char *) pile + sizeof(int32),
-		   HEADER + pile->used - sizeof(int32));
-	memset(grown->data + pile->used, 0, size - HEADER - pile->used);
+		   CR_PILE_HEADER + pile->used - sizeof(int32));
+	memset(grown->data + pile->used, 0, size - CR_PILE_HEADER - pile->used);
 	return grown;
 }
 
-static Pile *
-Reserve(Pile *pile, const PileKind *kind, Size bytes)
+static CrPile *
+Reserve(CrPile *pile, const PileKind *kind, Size bytes)
 {
-	return bytes <= VARSIZE(pile) - HEADER - pile->used ? pile : Grow(pile, kind, bytes);
+	return bytes <= VARSIZE(pile) - CR_PILE_HEADER - pile->used ? pile : Grow(pile, kind, bytes);
 }
 
-Pile *
-PileAddRow(Pile *pile, const PileKind *kind, Size bytes, char **row)
+CrPile *
+PileAddRow(CrPile *pile, const PileKind *kind, Size bytes, uint8 **row)
 {
 	pile = Reserve(pile, kind, bytes);
 	*row = pile->data + pile->used;
@@ -148,14 +143,29 @@ PileAddRow(Pile *pile, const PileKind *kind, Size bytes, char **row)
 	return pile;
 }
 
-Pile *
-PileMerge(Pile *pile, const PileKind *kind, const Pile *other)
+static CrPile *
+Merge(CrPile *pile, const PileKind *kind, const CrPile *other)
 {
-	Size		bytes = PileRowBytes(other);
+	Size		bytes = cr_pile_row_bytes(other);
 
 	pile = Reserve(pile, kind, bytes);
-	memcpy(pile->data + pile->used, PileRows(other), bytes);
+	memcpy(pile->data + pile->used, cr_pile_rows(other), bytes);
 	pile->used += bytes;
 	pile->rows += other->rows;
 	return pile;
+}
+
+Datum
+PileCombine(FunctionCallInfo fcinfo, const PileKind *kind)
+{
+	CrPile	   *pile = PileOwnState(fcinfo, kind);
+	const CrPile *other = PileOtherState(fcinfo, 1, kind);
+
+	if (other == NULL)
+		return PileSameState(fcinfo);
+	if (pile == NULL)
+		pile = PileCreate(kind, other->data, other->prefix);
+	else if (kind->check_same != NULL)
+		kind->check_same(pile, other);
+	PG_RETURN_POINTER(Merge(pile, kind, other));
 }

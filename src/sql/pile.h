@@ -9,24 +9,14 @@
  * twice the size.  So a row costs O(1), amortised, and no pile needs a memory
  * context of its own, of which there would be as many as groups.
  *
- * A pile begins with a prefix, the same for all rows of a group.  It is in the
- * byte order of the machine: a state never outlives its query.
+ * core/state.h has the form of a pile, and what the aggregates keep in theirs.
  */
 #ifndef COMMREC_PILE_H
 #define COMMREC_PILE_H
 
 #include "fmgr.h"
 
-typedef struct Pile
-{
-	int32		length;			/* varlena header: all of it, with the room */
-	uint32		magic;			/* of the aggregate */
-	int64		rows;
-	uint64		used;			/* bytes of data[], prefix and rows */
-	uint32		prefix;			/* bytes of the prefix */
-	uint32		unused;
-	char		data[FLEXIBLE_ARRAY_MEMBER];
-} Pile;
+#include "core/state.h"
 
 /* How an aggregate's piles are made, and called in messages. */
 typedef struct PileKind
@@ -34,6 +24,9 @@ typedef struct PileKind
 	uint32		magic;
 	Size		first_room;		/* bytes of rows in a new one */
 	const char *aggregate;		/* "commrec.collect" */
+
+	/* Raises an error unless rows behind these prefixes go together; NULL: all do. */
+	void		(*check_same) (const CrPile *pile, const CrPile *other);
 } PileKind;
 
 /*
@@ -41,37 +34,25 @@ typedef struct PileKind
  * the first argument of a function that the executor calls for an aggregate:
  * anything else is 0A000.  A damaged one is XX001.
  */
-extern Pile *PileOwnState(FunctionCallInfo fcinfo, const PileKind *kind);
+extern CrPile *PileOwnState(FunctionCallInfo fcinfo, const PileKind *kind);
 
 /* What a function returns that leaves the state as it is, such as for a row with a NULL. */
 extern Datum PileSameState(FunctionCallInfo fcinfo);
 
 /* Another state, which is only read; maybe a copy. */
-extern const Pile *PileOtherState(FunctionCallInfo fcinfo, int argument, const PileKind *kind);
+extern const CrPile *PileOtherState(FunctionCallInfo fcinfo, int argument, const PileKind *kind);
 
 /* A new pile in the current context. */
-extern Pile *PileCreate(const PileKind *kind, const void *prefix, Size prefix_bytes);
+extern CrPile *PileCreate(const PileKind *kind, const void *prefix, Size prefix_bytes);
 
 /*
  * Room for one more row of so many bytes, where *row points to; returns the
  * pile, or a larger one in the current context.  54000 beyond
  * commrec.max_train_memory, or what a value may have.
  */
-extern Pile *PileAddRow(Pile *pile, const PileKind *kind, Size bytes, char **row);
+extern CrPile *PileAddRow(CrPile *pile, const PileKind *kind, Size bytes, uint8 **row);
 
-/* Add all rows of another pile, whose prefix the caller has compared. */
-extern Pile *PileMerge(Pile *pile, const PileKind *kind, const Pile *other);
-
-static inline const char *
-PileRows(const Pile *pile)
-{
-	return pile->data + pile->prefix;
-}
-
-static inline Size
-PileRowBytes(const Pile *pile)
-{
-	return pile->used - pile->prefix;
-}
+/* What the combine function of an aggregate does: the rows of both arguments in one pile. */
+extern Datum PileCombine(FunctionCallInfo fcinfo, const PileKind *kind);
 
 #endif							/* COMMREC_PILE_H */

@@ -25,16 +25,10 @@ PG_FUNCTION_INFO_V1(commrec_pack_csr_accum);
 PG_FUNCTION_INFO_V1(commrec_pack_csr_combine);
 PG_FUNCTION_INFO_V1(commrec_pack_csr_final);
 
-/* One entry of a pile; a list has row 0. */
-typedef struct SparseEntry
-{
-	double		value;
-	int32		row;
-	int32		column;
-} SparseEntry;
+#define POLLED_ENTRIES	65536	/* between two polls */
 
-static const PileKind list_pile = {0x4C435243, 8 * sizeof(SparseEntry), "commrec.collect"};
-static const PileKind matrix_pile = {0x4D435243, 1024, "commrec.pack_csr"};
+static const PileKind list_pile = {0x4C435243, 8 * sizeof(CrSparseEntry), "commrec.collect", NULL};
+static const PileKind matrix_pile = {0x4D435243, 1024, "commrec.pack_csr", NULL};
 
 static void
 CheckNumber(int32 number, const char *what)
@@ -47,10 +41,10 @@ CheckNumber(int32 number, const char *what)
 }
 
 static Datum
-AddEntry(FunctionCallInfo fcinfo, const PileKind *kind, const SparseEntry *entry)
+AddEntry(FunctionCallInfo fcinfo, const PileKind *kind, const CrSparseEntry *entry)
 {
-	Pile	   *pile = PileOwnState(fcinfo, kind);
-	char	   *place;
+	CrPile	   *pile = PileOwnState(fcinfo, kind);
+	uint8	   *place;
 
 	if (!isfinite(entry->value))
 		ereport(ERROR,
@@ -59,8 +53,8 @@ AddEntry(FunctionCallInfo fcinfo, const PileKind *kind, const SparseEntry *entry
 				 errhint("Leave such rows out: %s(...) FILTER (WHERE ...).", kind->aggregate)));
 	if (pile == NULL)
 		pile = PileCreate(kind, NULL, 0);
-	pile = PileAddRow(pile, kind, sizeof(SparseEntry), &place);
-	memcpy(place, entry, sizeof(SparseEntry));
+	pile = PileAddRow(pile, kind, sizeof(CrSparseEntry), &place);
+	memcpy(place, entry, sizeof(CrSparseEntry));
 	PG_RETURN_POINTER(pile);
 }
 
@@ -68,7 +62,7 @@ AddEntry(FunctionCallInfo fcinfo, const PileKind *kind, const SparseEntry *entry
 Datum
 commrec_collect_accum(PG_FUNCTION_ARGS)
 {
-	SparseEntry entry;
+	CrSparseEntry entry;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		return PileSameState(fcinfo);
@@ -83,7 +77,7 @@ commrec_collect_accum(PG_FUNCTION_ARGS)
 Datum
 commrec_pack_csr_accum(PG_FUNCTION_ARGS)
 {
-	SparseEntry entry;
+	CrSparseEntry entry;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		return PileSameState(fcinfo);
@@ -95,39 +89,26 @@ commrec_pack_csr_accum(PG_FUNCTION_ARGS)
 	return AddEntry(fcinfo, &matrix_pile, &entry);
 }
 
-static Datum
-Combine(FunctionCallInfo fcinfo, const PileKind *kind)
-{
-	Pile	   *pile = PileOwnState(fcinfo, kind);
-	const Pile *other = PileOtherState(fcinfo, 1, kind);
-
-	if (other == NULL)
-		return PileSameState(fcinfo);
-	if (pile == NULL)
-		pile = PileCreate(kind, NULL, 0);
-	PG_RETURN_POINTER(PileMerge(pile, kind, other));
-}
-
 /* collect_combine(state bytea, other bytea) -> bytea */
 Datum
 commrec_collect_combine(PG_FUNCTION_ARGS)
 {
-	return Combine(fcinfo, &list_pile);
+	return PileCombine(fcinfo, &list_pile);
 }
 
 /* pack_csr_combine(state bytea, other bytea) -> bytea */
 Datum
 commrec_pack_csr_combine(PG_FUNCTION_ARGS)
 {
-	return Combine(fcinfo, &matrix_pile);
+	return PileCombine(fcinfo, &matrix_pile);
 }
 
 /* Sorting millions takes seconds, and nothing here needs tidying up. */
 static int
 CompareEntries(const void *left, const void *right)
 {
-	const SparseEntry *a = left;
-	const SparseEntry *b = right;
+	const CrSparseEntry *a = left;
+	const CrSparseEntry *b = right;
 
 	CHECK_FOR_INTERRUPTS();
 	if (a->row != b->row)
@@ -146,36 +127,36 @@ ReportDamagedState(void)
 			 errhint("Call the aggregate, not its support functions.")));
 }
 
-/* Numbers that the transition functions would have refused. */
-static void
-CheckEntries(const SparseEntry *entries, int64 count)
+/* All entries, in the current context. */
+static CrSparseEntry *
+CopyEntries(const CrPile *pile)
 {
-	for (int64 i = 0; i < count; i++)
+	CrSparseEntry *entries;
+
+	if (cr_pile_check_width(pile, sizeof(CrSparseEntry)) != CR_OK)
+		ReportDamagedState();
+	entries = palloc(cr_pile_row_bytes(pile));
+	for (int64 from = 0; from < pile->rows; from += POLLED_ENTRIES)
 	{
-		if ((i & 0xffff) == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (entries[i].row < 0 || entries[i].row == PG_INT32_MAX || entries[i].column < 0 ||
-			entries[i].column == PG_INT32_MAX || !isfinite(entries[i].value))
+		CHECK_FOR_INTERRUPTS();
+		if (cr_pile_get_entries(pile, from, Min(from + POLLED_ENTRIES, pile->rows),
+								entries + from) != CR_OK)
 			ReportDamagedState();
 	}
+	return entries;
 }
 
 /*
  * The entries of a pile, sorted, those of one place added up; *count is how
  * many are left.
  */
-static SparseEntry *
-SortedEntries(const Pile *pile, int64 *count)
+static CrSparseEntry *
+SortedEntries(const CrPile *pile, int64 *count)
 {
-	Size		bytes = PileRowBytes(pile);
-	SparseEntry *entries = palloc(bytes);
+	CrSparseEntry *entries = CopyEntries(pile);
 	int64		last = 0;
 
-	if (bytes != mul_size((Size) pile->rows, sizeof(SparseEntry)) || pile->rows == 0)
-		ReportDamagedState();
-	memcpy(entries, PileRows(pile), bytes);
-	CheckEntries(entries, pile->rows);
-	qsort(entries, pile->rows, sizeof(SparseEntry), CompareEntries);
+	qsort(entries, pile->rows, sizeof(CrSparseEntry), CompareEntries);
 	for (int64 i = 1; i < pile->rows; i++)
 	{
 		if ((i & 0xffff) == 0)
@@ -191,7 +172,7 @@ SortedEntries(const Pile *pile, int64 *count)
 
 /* The value of an entry as it is stored. */
 static float
-EntryValue(const SparseEntry *entry)
+EntryValue(const CrSparseEntry *entry)
 {
 	float		value = (float) entry->value;
 
@@ -204,8 +185,8 @@ EntryValue(const SparseEntry *entry)
 Datum
 commrec_collect_final(PG_FUNCTION_ARGS)
 {
-	const Pile *pile = PileOtherState(fcinfo, 0, &list_pile);
-	SparseEntry *entries;
+	const CrPile *pile = PileOtherState(fcinfo, 0, &list_pile);
+	CrSparseEntry *entries;
 	bytea	   *result;
 	uint8_t    *out;
 	int64		count;
@@ -224,7 +205,7 @@ commrec_collect_final(PG_FUNCTION_ARGS)
 }
 
 static uint32
-CountColumns(const SparseEntry *entries, int64 count)
+CountColumns(const CrSparseEntry *entries, int64 count)
 {
 	int32		highest = 0;
 
@@ -235,7 +216,7 @@ CountColumns(const SparseEntry *entries, int64 count)
 
 /* Entries that have been sorted, into the places of a matrix. */
 static void
-PutEntries(const SparseEntry *entries, int64 count, uint8_t *out)
+PutEntries(const CrSparseEntry *entries, int64 count, uint8_t *out)
 {
 	CrMatrixView matrix;
 	uint32		row = 0;
@@ -258,8 +239,8 @@ PutEntries(const SparseEntry *entries, int64 count, uint8_t *out)
 Datum
 commrec_pack_csr_final(PG_FUNCTION_ARGS)
 {
-	const Pile *pile = PileOtherState(fcinfo, 0, &matrix_pile);
-	SparseEntry *entries;
+	const CrPile *pile = PileOtherState(fcinfo, 0, &matrix_pile);
+	CrSparseEntry *entries;
 	bytea	   *result;
 	uint32		rows;
 	int64		count;

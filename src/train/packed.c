@@ -37,19 +37,9 @@ PackedHyperparameters(Jsonb *given, CrHyperparameters *parameters)
 }
 
 bool
-PackedAllows(const CrHyperparameters *parameters)
+PackedReadHyperparameters(const CrPile *pile, CrHyperparameters *parameters)
 {
-	const CrAlgorithm *algorithm = cr_algorithm_find(ALGORITHM);
-
-	for (int i = 0; i < algorithm->parameter_count; i++)
-	{
-		const CrParameter *parameter = &algorithm->parameters[i];
-		double		value = cr_parameter_value(parameter, parameters);
-
-		if (!(parameter->from_data && isnan(value)) && !cr_parameter_allows(parameter, value))
-			return false;
-	}
-	return true;
+	return cr_pile_get_parameters(pile, cr_algorithm_find(ALGORITHM), parameters) == CR_OK;
 }
 
 /*
@@ -160,7 +150,7 @@ PackedTrain(const PackedRows *rows, const CrHyperparameters *hyperparameters, Si
 		ScorePopularity(run);
 		RunEngine(run);
 	}
-	DescribeModel(run, is_learnable, rows->count, &model);
+	DescribeModel(run, is_learnable, rows->pile->rows, &model);
 
 	MemoryContextSwitchTo(old_context);
 	packed = PackedEncode(&model, &run->budget);

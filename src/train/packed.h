@@ -14,35 +14,16 @@
 
 #include "common/memory.h"
 #include "core/algorithm.h"
+#include "core/state.h"
 #include "train/engine.h"
 #include "train/idmap.h"
 #include "train/interactions.h"
 
-/* A row with ids of type bigint. */
-typedef struct PackedRow
-{
-	int64		user;
-	int64		item;
-	double		preference;		/* finite */
-} PackedRow;
-
-/* A row with ids of type text; the bytes of user and item follow it, unaligned. */
-typedef struct PackedTextRow
-{
-	double		preference;
-	uint16		user_length;
-	uint16		item_length;
-} PackedTextRow;
-
-#define PACKED_TEXT_ROW_SIZE	(sizeof(double) + 2 * sizeof(uint16))
-
-/* Rows one after the other, at any address. */
+/* The rows of a pile that has been checked; what they hold has not been. */
 typedef struct PackedRows
 {
 	IdKind		kind;			/* of users and items: ID_INT8 or ID_TEXT */
-	const char *bytes;
-	Size		size;
-	int64		count;
+	const CrPile *pile;
 } PackedRows;
 
 /* Rows by numbers, and what they add up to.  All in one memory context, counted in the budget. */
@@ -74,8 +55,8 @@ extern bytea *PackedTrain(const PackedRows *rows, const CrHyperparameters *hyper
 /* Presets, and over them what is given: 22023 if that is wrong. */
 extern void PackedHyperparameters(Jsonb *given, CrHyperparameters *parameters);
 
-/* Could they have come from PackedHyperparameters()? */
-extern bool PackedAllows(const CrHyperparameters *parameters);
+/* Those of a pile; false if they cannot have come from PackedHyperparameters(). */
+extern bool PackedReadHyperparameters(const CrPile *pile, CrHyperparameters *parameters);
 
 /* packed_encode.c */
 

@@ -14,7 +14,10 @@
 #include "miscadmin.h"
 
 #include "common/compat.h"
+#include "core/pack.h"
 #include "train/packed.h"
+
+StaticAssertDecl(COMMREC_ID_TEXT_MAX == CR_PACK_TEXT_MAX, "a text id is as long as a packed one");
 
 /* Let a loop be interrupted often enough, and cheaply. */
 #define POLL(i) \
@@ -64,7 +67,9 @@ NumberBatch(PackedInteractions *ids, NumberedRows *rows, int32 from)
 static void
 NumberIntegers(const PackedRows *from, PackedInteractions *to, NumberedRows *rows)
 {
-	if (from->size != mul_size((Size) from->count, sizeof(PackedRow)))
+	const uint8 *bytes = cr_pile_rows(from->pile);
+
+	if (cr_pile_check_width(from->pile, sizeof(CrEventRow)) != CR_OK)
 		ReportDamage();
 	for (int32 first = 0; first < rows->count; first += Min(IDMAP_BATCH, rows->count - first))
 	{
@@ -72,9 +77,9 @@ NumberIntegers(const PackedRows *from, PackedInteractions *to, NumberedRows *row
 
 		for (int32 i = first; i < last; i++)
 		{
-			PackedRow	row;
+			CrEventRow	row;
 
-			memcpy(&row, from->bytes + sizeof(PackedRow) * (Size) i, sizeof(PackedRow));
+			memcpy(&row, bytes + sizeof(CrEventRow) * (Size) i, sizeof(CrEventRow));
 			IdMapPush(to->users, Int64GetDatum(row.user));
 			IdMapPush(to->items, Int64GetDatum(row.item));
 			rows->preference[i] = row.preference;
@@ -85,29 +90,11 @@ NumberIntegers(const PackedRows *from, PackedInteractions *to, NumberedRows *row
 
 /* A text datum of these bytes, in the buffer. */
 static Datum
-MakeText(struct varlena *buffer, const char *bytes, Size length)
+MakeText(struct varlena *buffer, const uint8 *bytes, Size length)
 {
 	SET_VARSIZE(buffer, VARHDRSZ + length);
 	memcpy(VARDATA(buffer), bytes, length);
 	return PointerGetDatum(buffer);
-}
-
-/* Length of the text row at these bytes, of which "left" are there. */
-static Size
-ReadTextRow(const char *bytes, Size left, PackedTextRow *row)
-{
-	Size		size = PACKED_TEXT_ROW_SIZE;
-
-	if (left < size)
-		ReportDamage();
-	memcpy(&row->preference, bytes, sizeof(double));
-	memcpy(&row->user_length, bytes + sizeof(double), sizeof(uint16));
-	memcpy(&row->item_length, bytes + sizeof(double) + sizeof(uint16), sizeof(uint16));
-	size += (Size) row->user_length + row->item_length;
-	if (left < size || row->user_length > COMMREC_ID_TEXT_MAX ||
-		row->item_length > COMMREC_ID_TEXT_MAX)
-		ReportDamage();
-	return size;
 }
 
 static void
@@ -122,17 +109,19 @@ NumberTexts(const PackedRows *from, PackedInteractions *to, NumberedRows *rows)
 
 		for (int32 i = first; i < last; i++)
 		{
-			const char *ids = from->bytes + at + PACKED_TEXT_ROW_SIZE;
-			PackedTextRow row;
+			CrTextRow	row;
+			Size		size = cr_text_row_get(from->pile, at, &row);
 
-			at += ReadTextRow(from->bytes + at, from->size - at, &row);
-			IdMapPush(to->users, MakeText(buffer, ids, row.user_length));
-			IdMapPush(to->items, MakeText(buffer, ids + row.user_length, row.item_length));
+			if (size == 0)
+				ReportDamage();
+			at += size;
+			IdMapPush(to->users, MakeText(buffer, row.user, row.user_length));
+			IdMapPush(to->items, MakeText(buffer, row.item, row.item_length));
 			rows->preference[i] = row.preference;
 		}
 		NumberBatch(to, rows, first);
 	}
-	if (at != from->size)
+	if (at != cr_pile_row_bytes(from->pile))
 		ReportDamage();
 	pfree(buffer);
 }
@@ -343,10 +332,10 @@ PackedReadRows(const PackedRows *from, MemoryBudget *budget, PackedInteractions 
 	int64		pairs;
 	int32		longest;
 
-	if (from->count < 1 || from->count > PG_INT32_MAX)
+	if (from->pile->rows < 1 || from->pile->rows > PG_INT32_MAX)
 		ReportDamage();
 	memset(to, 0, sizeof(PackedInteractions));
-	rows.count = (int32) from->count;
+	rows.count = (int32) from->pile->rows;
 	rows.budget = budget;
 	rows.user = AllocRows(&rows, rows.count, sizeof(int32));
 	rows.item = AllocRows(&rows, rows.count, sizeof(int32));

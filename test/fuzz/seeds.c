@@ -7,6 +7,7 @@
  * From these the fuzzer finds its way; damage it makes itself.  Other files in
  * the corpus are inputs that once failed.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -21,6 +22,7 @@
 #include "core/parts.h"
 #include "core/preferences.h"
 #include "core/seen.h"
+#include "core/state.h"
 #include "fuzz.h"
 
 #define BYTES_MAX	16384
@@ -29,7 +31,7 @@
 #define PACK_SEEN	2
 
 static const char *corpus;
-static uint8_t bytes[BYTES_MAX];
+static _Alignas(8) uint8_t bytes[BYTES_MAX];
 
 static void
 save(const char *target, const char *name, size_t size)
@@ -192,6 +194,70 @@ seed_parts(void)
 	save("gram", "three", cr_gram_bytes_size(3));
 }
 
+/* A state of so many rows, 16 bytes of room behind them; the first rows are in the bytes already. */
+static void
+save_pile(const char *name, int64_t rows, size_t prefix, size_t row_bytes)
+{
+	CrPile	   *pile = (CrPile *) bytes;
+
+	memset(bytes, 0, CR_PILE_HEADER);
+	memcpy(&pile->magic, "CRII", sizeof(pile->magic));
+	pile->rows = rows;
+	pile->prefix = (uint32_t) prefix;
+	pile->used = prefix + row_bytes;
+	memset(pile->data + pile->used, 0, 16);
+	save("pile", name, CR_PILE_HEADER + prefix + row_bytes + 16);
+}
+
+static void
+seed_piles(void)
+{
+	const CrEventRow events[2] = {{-1, 7, 1.5}, {2, INT64_MAX, -1}};
+	const CrSparseEntry entries[3] = {{0.5, 0, 3}, {-2, 4, 0}, {1, 4, INT32_MAX - 1}};
+	const CrTextRow text = {0.5, 3, 2, (const uint8_t *) "ann", (const uint8_t *) "c1"};
+	const float elements[3] = {0.5f, -1.0f, 2.0f};
+	const int32_t dims = 3;
+	uint8_t    *data = ((CrPile *) bytes)->data;
+	CrHyperparameters parameters;
+
+	cr_parameters_preset(cr_algorithm_find("ials"), &parameters);
+	memcpy(data, &parameters, sizeof(parameters));
+	memcpy(data + sizeof(parameters), events, sizeof(events));
+	save_pile("events", 2, sizeof(parameters), sizeof(events));
+	for (size_t i = 0; i < 3; i++)
+		cr_text_row_put(&text, data + sizeof(parameters) + i * cr_text_row_size(&text));
+	save_pile("texts", 3, sizeof(parameters), 3 * cr_text_row_size(&text));
+	memcpy(data, entries, sizeof(entries));
+	save_pile("entries", 3, 0, sizeof(entries));
+	memcpy(data, &dims, sizeof(dims));
+	for (int32_t i = 0; i < 2; i++)
+		cr_factor_row_put(i, elements, dims, data + sizeof(dims) + (size_t) i * cr_factor_row_size(dims));
+	save_pile("factors", 2, sizeof(dims), 2 * cr_factor_row_size(dims));
+}
+
+static void
+seed_states(void)
+{
+	const CrRankingRow rows[3] = {{0.5, 1}, {NAN, 0}, {-1, 2}};
+	double		sums[3] = {0.5, -1e300, 2};
+	CrSumState	sum = {3, 17, sums};
+	CrGramState *gram = (CrGramState *) bytes;
+
+	cr_sum_state_encode(&sum, bytes);
+	save("sum_state", "three", cr_sum_state_size(3));
+
+	memset(bytes, 0, sizeof(bytes));
+	cr_ranking_state_put_header(3, 5, bytes);
+	memcpy(bytes + cr_ranking_state_size(0), rows, sizeof(rows));
+	save("ranking_state", "three", cr_ranking_state_size(4));
+
+	memset(bytes, 0, sizeof(bytes));
+	cr_gram_state_init(gram, 3);
+	gram->count = 17;
+	memcpy(gram->triangle, sums, sizeof(sums));
+	save("gram_state", "three", cr_gram_state_size(3));
+}
+
 static const char *const texts[] = {"", "a", "ab", "b"};
 
 /* The i-th id in ascending order, as integer and as text: the type says which of them is taken. */
@@ -286,6 +352,8 @@ main(int argc, char **argv)
 	seed_blocks();
 	seed_fold_in();
 	seed_parts();
+	seed_piles();
+	seed_states();
 	seed_pack("integers", CR_PACK_BIGINT, CR_PACK_BIGINT, 3);
 	seed_pack("texts", CR_PACK_TEXT, CR_PACK_TEXT, 3);
 	seed_pack("nothing", CR_PACK_TEXT, CR_PACK_BIGINT, 0);
