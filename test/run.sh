@@ -374,13 +374,20 @@ small_disk_end()
 	umount "$disk" 2>/dev/null || umount --lazy "$disk"
 }
 
-# However the script ends, nothing that it started goes on.
+# However the script ends, nothing that it started goes on; a TAP file that is stopped
+# may leave its servers.
 stop_all()
 {
+	local data
+
 	if [ ${#job_name[@]} -gt 0 ]
 	then
 		kill "${!job_name[@]}" 2>/dev/null || true
 		wait
+		for data in "$WORK"/tap/*/tmp_check/*/pgdata
+		do
+			server_stop "$data"
+		done
 	fi
 	small_disk_end || true
 	work_end
