@@ -45,6 +45,7 @@ $node->safe_psql('postgres', q{SELECT FROM commrec.train('m')});
 my ($tried, @failures) = (0);
 my %kept;         # of each model: its state after the last call that succeeded
 my %tables;       # of each model
+my $watcher;      # session that looks at models
 my $compared = 0; # states after calls that failed
 
 sub failure
@@ -53,6 +54,14 @@ sub failure
 
 	push @failures, $what;
 	diag($what);
+	return;
+}
+
+sub stop_server
+{
+	close_session($watcher) if $watcher;
+	undef $watcher;
+	$node->stop;
 	return;
 }
 
@@ -67,12 +76,12 @@ sub state_of
 	my $rows = join ', ', map { "(SELECT concat_ws(' ', '$_', count(*), sum(hashtextextended(t::text, 0))) FROM $model.$_ AS t)" }
 	  @{ $tables{$model} };
 
-	$node->psql('postgres', qq{
+	$watcher //= open_session($node);
+	return ask($watcher, qq{
 		SELECT version, $rows,
 			(SELECT md5(string_agg(concat_ws(' ', u, r.rank, r.item_id, r.score, r.source), ',' ORDER BY u, r.rank))
 			FROM generate_series(1, 20) AS u, LATERAL $model.recommend(u, 5) AS r)
-		FROM $model.version WHERE deployed}, stdout => \my $stdout, stderr => \my $stderr);
-	return $stdout . $stderr;
+		FROM $model.version WHERE deployed});
 }
 
 sub has_failed
@@ -131,7 +140,7 @@ sub start_with_faults
 	system_or_bail('gcc', '-shared', '-fPIC', '-O1', '-Wall', '-o', $library, "$source/test/t/faults.c",
 		'-ldl');
 	append_to_file($control_file, "\0" x 4096);
-	$node->stop;
+	stop_server();
 	local $ENV{LD_PRELOAD}     = $library;
 	local $ENV{COMMREC_FAULTS} = $control_file;
 	$node->start;
@@ -257,7 +266,8 @@ account('every n-th write finds the disk full: an error that says so (53100), th
 # A plan that is too large
 # ---------------------------------------------------------------------------
 
-$node->restart;
+stop_server();
+$node->start;
 $node->safe_psql('postgres', q{
 	CREATE TABLE many AS
 	SELECT (n * 2654435761 % 20011)::bigint AS user_id, (n % 509)::integer AS item_id FROM generate_series(1::bigint, 150000) AS n;
@@ -382,7 +392,8 @@ sub start_on_small_disk
 {
 	if ($ENV{COMMREC_SMALL_DISK})
 	{
-		$node->restart;
+		stop_server();
+		$node->start;
 		return 1;
 	}
 	my $bin = PostgreSQL::Test::Utils::tempdir();
@@ -395,7 +406,7 @@ sub start_on_small_disk
 	local $ENV{PROGRAM} = `which pg_ctl` =~ s/\n//r;
 	# Where that is not allowed, there is no such server.
 	system("$bin/pg_ctl --version >/dev/null 2>&1") == 0 or return 0;
-	$node->stop;
+	stop_server();
 	local $ENV{PATH} = "$bin:$ENV{PATH}";
 	$node->start;
 	return 1;
@@ -450,5 +461,5 @@ SKIP:
 	account('a small disk is full: an error that says so (53100), the old model kept');
 }
 
-$node->stop;
+stop_server();
 done_testing();
