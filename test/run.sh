@@ -426,7 +426,7 @@ measurements()
 		}'
 }
 
-mapfile -t packages < <(base_packages; printf '%s\n' perl libipc-run-perl)
+mapfile -t packages < <(base_packages; printf '%s\n' perl libipc-run-perl locales)
 if wanted fuzz
 then
 	# What sanitizers and libFuzzer need is a package of its own since Debian 12.
