@@ -396,11 +396,6 @@ SELECT count(DISTINCT input.bits('input_' || n)) AS different_answers FROM unnes
 	'partitioned', 'parent', 'unlogged', 'temporary']) AS n;
 REFRESH MATERIALIZED VIEW input.matview WITH NO DATA;
 SELECT input.state($$SELECT commrec.train('input_matview', workers => 0)$$);
-CREATE FOREIGN DATA WRAPPER input_wrapper;
-CREATE SERVER input_server FOREIGN DATA WRAPPER input_wrapper;
-CREATE FOREIGN TABLE input.remote (user_id bigint, item_id bigint) SERVER input_server;
--- The wrapper has no handler: that is core's error, not one about the kind of relation.
-SELECT input.state($$SELECT commrec.create_model('input_remote', 'input.remote')$$) <> '42809' AS is_accepted;
 
 -- 42: what cannot be read.
 CREATE INDEX events_index ON input.events (user_id);
@@ -504,7 +499,6 @@ FROM (VALUES ('user_id, item_id, action, at, value', ''),
 -- Away with all of it.
 SELECT count(commrec.drop_model(nspname)) > 10 AS dropped FROM pg_namespace WHERE nspname ~ '^input_';
 DROP SCHEMA input CASCADE;
-DROP FOREIGN DATA WRAPPER input_wrapper CASCADE;
 DROP TABLE temporary_events;
 REVOKE ALL ON SCHEMA commrec FROM regress_commrec_analyst;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA commrec FROM regress_commrec_analyst;

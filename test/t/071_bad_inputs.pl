@@ -5,6 +5,7 @@ use warnings;
 
 use Commrec;
 use List::Util qw(max);
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_server('inputs');
@@ -140,6 +141,40 @@ SKIP:
 	ends_in(q{SELECT count(*) FROM blind.user_embedding WHERE user_id IN ('Ann', 'ANN', 'ann')}, '00000', '2', '36: what differs in bytes is two users');
 	ends_in(q{SELECT source FROM blind.recommend('ann', 1)}, '00000', 'popular|trending', '36: and a third one is unknown');
 	ends_in(q{SELECT source FROM blind.recommend('ANN', 1)}, '00000', 'model', '36: unlike the second');
+}
+
+# 41: a foreign table is read as any other.
+SKIP:
+{
+	skip 'file_fdw is not there', 1
+	  if $node->safe_psql('postgres', q{SELECT count(*) FROM pg_available_extensions WHERE name = 'file_fdw'}) ne '1';
+	my $file = "$PostgreSQL::Test::Utils::tmp_check/events.csv";
+	my $more = "60,5,share,2024-07-01 00:00:00+00\n977,5,share,2024-07-01 00:00:00+00\n";
+
+	$node->safe_psql('postgres', qq{
+		COPY events TO '$file' (FORMAT csv);
+		CREATE TABLE near AS TABLE events;
+		CREATE EXTENSION file_fdw;
+		CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+		CREATE FOREIGN TABLE far (user_id bigint, item_id integer, action text, at timestamptz)
+			SERVER files OPTIONS (filename '$file', format 'csv')});
+	for my $where (qw(near far))
+	{
+		ends_in(qq{SELECT value FROM commrec.create_model('$where', '$where', action_column => 'action', time_column => 'at',
+			hyperparameters => '{"factors": 4, "epochs": 3}') WHERE property = 'rows'}, '00000', '600', "41: a model over $where events");
+		ends_in("SELECT users FROM commrec.train('$where')", '00000', '60', "41: $where events are trained from");
+	}
+	is(serving_digest($node, 'far'), serving_digest($node, 'near'), '41: with the same answers');
+
+	append_to_file($file, $more);
+	$node->safe_psql('postgres', "COPY near FROM stdin (FORMAT csv);\n$more\\.\n");
+	for my $where (qw(near far))
+	{
+		ends_in("SELECT source FROM $where.recommend(977, 1, fresh => true)", '00000', 'fresh', "41: new $where events are folded in when asked");
+		ends_in("CALL commrec.refresh('$where'); SELECT decided || ' ' || outcome FROM $where.job", '00000', 'fold_in done',
+			"41: and by refresh of $where");
+	}
+	is(serving_digest($node, 'far'), serving_digest($node, 'near'), '41: again with the same answers');
 }
 
 promise('bad inputs that need a server of their own', $cases, $failures);
