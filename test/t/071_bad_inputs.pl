@@ -177,6 +177,40 @@ SKIP:
 	is(serving_digest($node, 'far'), serving_digest($node, 'near'), '41: again with the same answers');
 }
 
+# 56: the extension is dropped while a training reads the events, in a view that waits for a lock.
+$node->safe_psql('postgres', q{
+	CREATE TABLE gate ();
+	CREATE FUNCTION wait_at_gate() RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+	BEGIN
+		LOCK TABLE public.gate IN ACCESS SHARE MODE;
+		RETURN true;
+	END $$;
+	CREATE VIEW slow_events AS SELECT * FROM events WHERE public.wait_at_gate();
+	SELECT commrec.alter_model('m', events => 'slow_events');
+	SELECT commrec.train('m');
+	INSERT INTO events SELECT u, 3, 'share', '2024-07-02 00:00Z' FROM generate_series(1, 50) AS u});
+my $bits   = model_digest($node, 'm');
+my $served = serving_digest($node, 'm');
+my $gate   = $node->background_psql('postgres', on_error_stop => 0);
+$gate->query('BEGIN; LOCK TABLE gate IN ACCESS EXCLUSIVE MODE');
+my $training = start_sql($node, q{SELECT commrec.train('m')});
+ok(wait_for_sql($node, q{SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'gate'::regclass AND NOT granted)}),
+	'56: a training reads its events');
+ends_in(q{SET lock_timeout = '10s'; DROP EXTENSION commrec}, '00000', '', '56: the extension is dropped meanwhile');
+$gate->query('ROLLBACK');
+$gate->quit;
+my ($out, $err) = finish_sql($training);
+like($err, qr/ERROR:\s+(?!XX)\w{5}: .*commrec/, '56: the training ends in an error');
+is(model_digest($node, 'm'), $bits, '56: and publishes nothing');
+ends_in(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}, '00000', '0', '56: it leaves no lock');
+ends_in(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker'}, '00000', '0', '56: and no worker');
+ends_in(q{CREATE EXTENSION commrec; SELECT FROM commrec.alter_model('m'); SELECT users FROM m.version WHERE deployed}, '00000', '60',
+	'56: the extension is made again, and the functions of the model');
+is(serving_digest($node, 'm'), $served, '56: which answers as before');
+ends_in(q{SELECT version FROM commrec.train('m')}, '00000', '\d+', '56: and can be trained');
+isnt(model_digest($node, 'm'), $bits, '56: into another version');
+unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC|TRAP/, 'no process has died');
+
 promise('bad inputs that need a server of their own', $cases, $failures);
 $node->stop;
 done_testing();
