@@ -1,7 +1,7 @@
 -- wild.sql: a generator of calls with wild arguments, for 040_wild_calls.pl.
 --
 -- wild.statement(number, call) makes the text of one call of function "number", always the same
--- one; wild.call(number, call) runs it, undoes what it did, and says how it ended.  All that is
+-- one; wild.call(number, call) runs it, undoes what it did, and says how it ended and after how long.  All that is
 -- random comes from setseed() or from hashes, so that a call can be repeated by its two numbers.
 
 CREATE SCHEMA wild;
@@ -436,7 +436,8 @@ BEGIN
 END
 $$;
 
--- Run statements and undo them: the SQLSTATE, and what else there is to say of one that must not be.
+-- Run statements and undo them: the SQLSTATE, how many milliseconds it took, and what else there is to say of one
+-- that must not be.
 CREATE FUNCTION wild.try(statement text) RETURNS text
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -444,6 +445,8 @@ DECLARE
 	state text;
 	message text;
 	context text;
+	began timestamptz := clock_timestamp();
+	took text;
 BEGIN
 	BEGIN
 		EXECUTE statement;
@@ -451,11 +454,13 @@ BEGIN
 	EXCEPTION WHEN OTHERS OR assert_failure THEN
 		GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, context = PG_EXCEPTION_CONTEXT;
 	END;
+	took := floor(1000 * extract(epoch FROM clock_timestamp() - began));
 	IF state = 'WILD0' THEN
-		RETURN '00000';
+		RETURN '00000 ' || took;
 	END IF;
-	RETURN CASE WHEN wild.is_bug(state) THEN concat_ws(' | ', state, message, left(statement, 2000), replace(context, E'\n', ' < '))
-		ELSE state END;
+	RETURN CASE WHEN wild.is_bug(state) THEN
+			concat_ws(' | ', state || ' ' || took, message, left(statement, 2000), replace(context, E'\n', ' < '))
+		ELSE state || ' ' || took END;
 END
 $$;
 
