@@ -60,6 +60,7 @@ for my $name (sort keys %statements)
 		$loop->(1000), 'SELECT private_memory();', $loop->($times), 'SELECT private_memory();')) =~ /(\d+)\n(\d+)/;
 	my $growth = ($after - $before) / 1024;
 
+	measured("growth of a session by $times calls of recommend()", sprintf('%.2f MB', $growth)) if $name eq 'recommend()';
 	$failures++ unless cmp_ok($growth, '<=', $limit, sprintf('%s: %d calls, %.2f MB more', $name, $times, $growth));
 	$tried += $times;
 }
