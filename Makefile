@@ -83,9 +83,32 @@ build/core/%.o: src/core/%.c $(wildcard src/core/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_FLAGS) -c -o $@ $<
 
-build/unit/%: test/unit/%.c $(wildcard test/unit/*.h) build/libcommrec_core.a
+build/unit/%.o: test/unit/%.c $(wildcard test/unit/*.h src/core/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(UNIT_FLAGS) -o $@ $< build/libcommrec_core.a $(BLAS_LIBS) -lm
+	$(CC) $(UNIT_FLAGS) -c -o $@ $<
+
+build/unit/%: build/unit/%.o build/libcommrec_core.a
+	$(CC) $(UNIT_FLAGS) -o $@ $^ $(BLAS_LIBS) -lm
+
+# The kernels for AVX-512 on processors that lack it: the same sources and tests, with the intrinsics of
+# test/unit/emulated; without sanitizers, with which they would take minutes.
+ifdef AVX512_CFLAGS
+EMULATED_CORE = $(patsubst src/core/%.c,build/emulated/core/%.o,$(wildcard src/core/*_avx512.c))
+EMULATED_TESTS = $(patsubst test/unit/%.c,build/emulated/%,$(shell grep -l CrSimd test/unit/test_*.c))
+endif
+EMULATED_FLAGS = -std=gnu11 -O2 -Wall -Wextra -Werror -Wno-psabi -ffp-contract=off -Itest/unit/emulated -Isrc \
+	$(BLAS_CPPFLAGS) $(AVX2_CFLAGS) -D__AVX512F__=1 -D__AVX512BW__=1 -D__AVX512DQ__=1 -D__AVX512VL__=1
+
+build/emulated/simd.o: test/unit/emulated/simd.c src/core/simd.c src/core/simd.h
+	@mkdir -p $(@D)
+	$(CC) $(EMULATED_FLAGS) -c -o $@ $<
+
+build/emulated/core/%.o: src/core/%.c test/unit/emulated/immintrin.h $(wildcard src/core/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(EMULATED_FLAGS) -c -o $@ $<
+
+build/emulated/test_%: build/unit/test_%.o build/emulated/simd.o $(EMULATED_CORE) build/libcommrec_core.a
+	$(CC) $(UNIT_FLAGS) -o $@ $^ $(BLAS_LIBS) -lm
 
 # Fuzz targets, by clang: what bytes are accepted does not depend on BLAS, which is not watched.
 .PHONY: fuzz
@@ -113,10 +136,15 @@ build/fuzz/seeds: test/fuzz/seeds.c test/fuzz/fuzz.h build/fuzz/libcommrec_core.
 fuzz: $(FUZZ_TARGETS) build/fuzz/seeds
 
 # Several at a time, if make may; what one prints stays together.
+.PRECIOUS: build/unit/%.o build/unit/% build/emulated/%
 UNIT_RUNS = $(UNIT_TESTS:=.run)
-.PHONY: $(UNIT_RUNS)
-$(UNIT_RUNS): %.run: %
+EMULATED_RUNS = $(EMULATED_TESTS:=.run)
+.PHONY: $(UNIT_RUNS) $(EMULATED_RUNS)
+$(UNIT_RUNS) $(EMULATED_RUNS): %.run: %
 	@status=0; { echo "# $<"; $<; } >$<.log 2>&1 || status=1; cat $<.log; exit $$status
 
 unit: $(UNIT_RUNS)
+
+.PHONY: unit-avx512
+unit-avx512: $(EMULATED_RUNS)
 endif
