@@ -11,7 +11,7 @@
 # decoders of stored bytes, COMMREC_FUZZ_SECONDS (60) of them together), regress
 # (pg_regress and isolation), tap (as many of these at a time as there are cores),
 # toy (an algorithm more, by one file and one line).
-# Without PART: all of these (valgrind is for test/torture.sh).  At the end stand
+# Without PART: all of these (unit-avx512 and valgrind are for test/torture.sh).  At the end stand
 # a table of what has been promised, in how many cases that was tried, and how
 # often it failed, and one of what has been measured; a test adds to them by lines
 #	# promise: TEXT | CASES | FAILURES
@@ -39,7 +39,7 @@ build_flags()
 for part in "${parts[@]}"
 do
 	case $part in
-		layers | unit | fuzz | regress | tap | toy | valgrind) ;;
+		layers | unit | fuzz | regress | tap | toy | unit-avx512 | valgrind) ;;
 		-h | --help)
 			sed -n '3,21s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 			exit 0
@@ -147,14 +147,14 @@ test_layers()
 		show layers "$WORK/log/layers.log"
 }
 
+# test_unit unit|unit-avx512: the latter for kernels whose instructions are emulated.
 test_unit()
 {
 	local began=$SECONDS
+	local log=$WORK/log/$1.log
 
-	run_logged "$WORK/log/unit.log" 900 make -C "$WORK/src" -k -j"$(nproc)" unit \
-		"PG_CONFIG=$PG_CONFIG"
-	tally unit "$WORK/log/unit.log" "$status" $((SECONDS - began)) ||
-		show unit "$WORK/log/unit.log" 120
+	run_logged "$log" 900 make -C "$WORK/src" -k -j"$(nproc)" "$1" "PG_CONFIG=$PG_CONFIG"
+	tally "$1" "$log" "$status" $((SECONDS - began)) || show "$1" "$log" 120
 }
 
 test_fuzz()
@@ -448,13 +448,14 @@ printf '%s, %s, %d cores, as %s\n' "$("$PG_CONFIG" --version)" "$(gcc --version 
 	"$(nproc)" "$(as_user id -un)"
 build
 ! wanted layers || test_layers
-! wanted unit || test_unit
+! wanted unit || test_unit unit
 ! wanted fuzz || test_fuzz
 test_servers
 ! wanted toy || test_toy
-if [ ${#parts[@]} -gt 0 ] && wanted valgrind
+if [ ${#parts[@]} -gt 0 ]
 then
-	test_valgrind
+	! wanted unit-avx512 || test_unit unit-avx512
+	! wanted valgrind || test_valgrind
 fi
 
 promises || [ "$failed" -gt 0 ] || failed=1

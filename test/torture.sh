@@ -5,7 +5,8 @@
 #	bash test/torture.sh [PART...]
 #
 # Takes some hours; not for continuous integration.  PART: those of test/run.sh,
-# and valgrind (the regression and isolation tests on a server of its own).
+# unit-avx512 (the kernels for AVX-512, emulated, whatever the processor), and
+# valgrind (the regression and isolation tests on a server of its own).
 # Without PART: all.  Each figure is an environment variable, see doc/testing.md,
 # and may be set.
 #
@@ -91,7 +92,7 @@ build_server()
 }
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(layers unit fuzz regress tap valgrind)
+[ ${#parts[@]} -gt 0 ] || parts=(layers unit unit-avx512 fuzz regress tap valgrind)
 case " ${parts[*]} " in
 	*" valgrind "*)
 		packages_install valgrind libipc-run-perl
