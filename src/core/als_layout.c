@@ -18,18 +18,6 @@
 #define PARTS_BYTES		((int64_t) 64 * 1024 * 1024)
 #define SLOTS_MIN		8
 
-static int64_t
-smaller(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static int64_t
-larger(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
 /*
  * A row costs about k/3 events more than its events have.  Units follow from
  * numbers that are known before there are any events.
@@ -40,7 +28,7 @@ plan_units(CrAlsSideLayout *side, const CrAlsShape *shape)
 	int64_t		factors = shape->factors;
 
 	side->row_work = factors / 3 + 16;
-	side->unit_work = larger(smaller(UNIT_WORK / (factors * factors), UNIT_EVENTS_MAX), side->row_work);
+	side->unit_work = cr_larger(cr_smaller(UNIT_WORK / (factors * factors), UNIT_EVENTS_MAX), side->row_work);
 	side->units = side->rows == 0 ? 0 :
 		(shape->pairs + side->rows * side->row_work) / side->unit_work + 1;
 }
@@ -54,11 +42,11 @@ static void
 plan_parts(CrAlsSideLayout *side, const CrAlsShape *shape)
 {
 	int64_t		factors = shape->factors;
-	int64_t		cheap = shape->cg_steps > 0 ? smaller(factors, CG_PART_FACTORS_MAX) : factors;
+	int64_t		cheap = shape->cg_steps > 0 ? cr_smaller(factors, CG_PART_FACTORS_MAX) : factors;
 
-	side->part_events = smaller(PART_WORK / (factors * factors), PART_EVENTS_MAX);
-	side->heavy_events = 2 * smaller(PART_WORK / (factors * cheap), PART_EVENTS_MAX);
-	side->heavy_max = smaller(shape->pairs / side->heavy_events, side->rows);
+	side->part_events = cr_smaller(PART_WORK / (factors * factors), PART_EVENTS_MAX);
+	side->heavy_events = 2 * cr_smaller(PART_WORK / (factors * cheap), PART_EVENTS_MAX);
+	side->heavy_max = cr_smaller(shape->pairs / side->heavy_events, side->rows);
 }
 
 /*
@@ -74,15 +62,15 @@ plan_slots(const CrAlsLayout *layout, const CrAlsShape *shape)
 	for (int side = 0; side < 2; side++)
 	{
 		if (layout->side[side].heavy_max > 0)
-			parts = larger(parts, cr_ceiling(shape->pairs, layout->side[side].part_events));
+			parts = cr_larger(parts, cr_ceiling(shape->pairs, layout->side[side].part_events));
 	}
-	return smaller(2 * parts, larger(room, SLOTS_MIN));
+	return cr_smaller(2 * parts, cr_larger(room, SLOTS_MIN));
 }
 
 static void
 place_side(CrAlsLayout *layout, CrAlsSideLayout *side, const CrAlsShape *shape, int64_t rows)
 {
-	int64_t		blocks = larger(cr_ceiling(rows, CR_GRAM_ROWS), 1);
+	int64_t		blocks = cr_larger(cr_ceiling(rows, CR_GRAM_ROWS), 1);
 	int32_t		stride = cr_factor_stride(shape->factors);
 	size_t	   *end = &layout->total;
 
@@ -90,7 +78,7 @@ place_side(CrAlsLayout *layout, CrAlsSideLayout *side, const CrAlsShape *shape, 
 	plan_units(side, shape);
 	plan_parts(side, shape);
 	side->range_rows = cr_ceiling(blocks, CR_ALS_RANGES_MAX) * CR_GRAM_ROWS;
-	side->ranges = (int32_t) cr_ceiling(larger(rows, 1), side->range_rows);
+	side->ranges = (int32_t) cr_ceiling(cr_larger(rows, 1), side->range_rows);
 	side->start = cr_lay(end, rows + 1, sizeof(int64_t));
 	side->column = cr_lay(end, shape->pairs, sizeof(int32_t));
 	side->weight = shape->is_weighted ? cr_lay(end, shape->pairs, sizeof(float)) : 0;
@@ -144,7 +132,7 @@ cr_als_layout(const CrAlsShape *shape, CrAlsLayout *layout)
 	place_side(layout, items, shape, shape->items);
 	layout->counters = cr_lay(end, shape->phases, shape->counter);
 	layout->part_counters = cr_lay(end, 2 * (int64_t) shape->epochs, shape->counter);
-	layout->partials = cr_lay(end, larger(users->ranges, items->ranges) * factors * factors,
+	layout->partials = cr_lay(end, cr_larger(users->ranges, items->ranges) * factors * factors,
 							  sizeof(double));
 	layout->slots = plan_slots(layout, shape);
 	layout->parts = cr_lay(end, layout->slots, cr_ials_part_size(shape->factors));

@@ -101,12 +101,6 @@ typedef struct Done
 	int64_t		triples;
 } Done;
 
-static int64_t
-larger(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
 static int
 is_by_popularity(const CrTrainerShape *shape)
 {
@@ -145,11 +139,11 @@ lay_out(const CrTrainerShape *shape)
 
 	layout.stride = cr_factor_stride((int32_t) shape->used->factors + 1);
 	wanted = wanted < 1 ? 1 : wanted > BLOCKS_WANTED ? BLOCKS_WANTED : wanted;
-	layout.blocks = larger(wanted, cr_ceiling(shape->items, PLACE_MASK / 2));
+	layout.blocks = cr_larger(wanted, cr_ceiling(shape->items, PLACE_MASK / 2));
 	layout.places = cr_ceiling(shape->items + layout.blocks - 1, layout.blocks);
 	unit_pairs = layout.blocks * layout.blocks * (UNIT_FLOATS / layout.stride);
-	layout.turns = larger(cr_ceiling(shape->pairs, unit_pairs),
-						  cr_ceiling(shape->users, layout.blocks * RANGE_USERS));
+	layout.turns = cr_larger(cr_ceiling(shape->pairs, unit_pairs),
+							 cr_ceiling(shape->users, layout.blocks * RANGE_USERS));
 	layout.ranges = layout.blocks * layout.turns;
 	lay_out_shared(shape, &layout);
 	layout.counts = cr_lay(&end, layout.blocks + 1, sizeof(int64_t));

@@ -1,12 +1,24 @@
 /*
  * layout.h
- *		Laying out arrays one behind the other in a block of memory.
+ *		Laying out arrays one behind the other in a block of memory, and the integers that it takes.
  */
 #ifndef CR_LAYOUT_H
 #define CR_LAYOUT_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+static inline int64_t
+cr_smaller(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline int64_t
+cr_larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
 
 /* a / b, rounded up; both are at least 0. */
 static inline int64_t

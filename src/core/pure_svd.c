@@ -110,12 +110,6 @@ typedef struct Layout
 	size_t		shared;			/* bytes of all */
 } Layout;
 
-static int64_t
-smaller(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 static void
 lay_out_shared(const CrTrainerShape *shape, Layout *layout)
 {
@@ -149,7 +143,7 @@ lay_out(const CrTrainerShape *shape)
 
 	layout.factors = (int32_t) shape->used->factors;
 	columns = layout.factors + (int64_t) own->oversampling;
-	columns = smaller(columns, smaller(shape->users, shape->items));
+	columns = cr_smaller(columns, cr_smaller(shape->users, shape->items));
 	layout.columns = (int32_t) columns;
 	layout.stride = cr_factor_stride(layout.columns > layout.factors ? layout.columns : layout.factors);
 	layout.ticks = UNIT_FLOATS / layout.stride;
@@ -238,7 +232,7 @@ static void
 start_items(const CrTrainerRun *run, const Layout *layout, int64_t unit)
 {
 	float	   *factors = shared_at(run, layout->item_factors);
-	int64_t		end = smaller((unit + 1) * layout->rows, run->shape.items);
+	int64_t		end = cr_smaller((unit + 1) * layout->rows, run->shape.items);
 
 	for (int64_t item = unit * layout->rows; item < end; item++)
 	{
@@ -297,7 +291,7 @@ sum_row(const CrTrainerRun *run, const Layout *layout, const CrCsr *csr, const f
 {
 	const CrPureSvdKernels *kernels = kernels_of(run->shape.simd);
 	size_t		stride = (size_t) layout->stride;
-	int64_t		end = smaller(csr->start[csr->rows], from + layout->ticks);
+	int64_t		end = cr_smaller(csr->start[csr->rows], from + layout->ticks);
 	float	   *part = run->scratch;
 
 	memset(sum, 0, stride * sizeof(float));
@@ -308,7 +302,7 @@ sum_row(const CrTrainerRun *run, const Layout *layout, const CrCsr *csr, const f
 	}
 	while (from < to)
 	{
-		int64_t		next = smaller(from + STRETCH, to);
+		int64_t		next = cr_smaller(from + STRETCH, to);
 
 		memset(part, 0, stride * sizeof(float));
 		kernels->add_rows(in, layout->stride, csr->column, csr->weight, from, next, end, part);
@@ -327,14 +321,14 @@ multiply(const CrTrainerRun *run, const Layout *layout, const CrCsr *csr, const 
 	float	   *head = (float *) shared_at(run, layout->heads) + (size_t) unit * stride;
 	int64_t		pairs = csr->start[csr->rows];
 	int64_t		from = unit * layout->ticks;
-	int64_t		to = smaller(from + layout->ticks, pairs + csr->rows);
+	int64_t		to = cr_smaller(from + layout->ticks, pairs + csr->rows);
 
 	for (int64_t row = row_at(csr, from); row < csr->rows && csr->start[row] + row < to; row++)
 	{
 		int			is_begun_here = csr->start[row] + row >= from;
 		float	   *sum = is_begun_here ? out + (size_t) row * stride : head;
 		int64_t		first = is_begun_here ? csr->start[row] : from - row - 1;
-		int64_t		last = smaller(csr->start[row + 1], to - row - 1);
+		int64_t		last = cr_smaller(csr->start[row + 1], to - row - 1);
 
 		sum_row(run, layout, csr, in, first, last, sum);
 	}
@@ -368,14 +362,14 @@ add_gram(const CrTrainerRun *run, const Layout *layout, const float *factors, in
 	int32_t		n = layout->columns;
 	double	   *sum = (double *) shared_at(run, layout->parts) + (size_t) part * (size_t) n * (size_t) n;
 	double	   *panel = run->scratch;
-	int64_t		row = smaller((step * GRAM_PARTS + part) * layout->rows, rows);
-	int64_t		end = smaller(row + layout->rows, rows);
+	int64_t		row = cr_smaller((step * GRAM_PARTS + part) * layout->rows, rows);
+	int64_t		end = cr_smaller(row + layout->rows, rows);
 
 	if (step == 0)
 		memset(sum, 0, (size_t) n * (size_t) n * sizeof(double));
 	while (row < end)
 	{
-		int64_t		count = smaller(end - row, PANEL_ROWS);
+		int64_t		count = cr_smaller(end - row, PANEL_ROWS);
 
 		for (int64_t r = 0; r < count; r++, row++)
 		{
@@ -495,14 +489,14 @@ turn_items(const CrTrainerRun *run, const Layout *layout, int64_t unit)
 {
 	int32_t		n = layout->columns;
 	float	   *factors = shared_at(run, layout->item_factors);
-	int64_t		end = smaller((unit + 1) * layout->rows, run->shape.items);
+	int64_t		end = cr_smaller((unit + 1) * layout->rows, run->shape.items);
 	int64_t		count;
 
 	for (int64_t item = unit * layout->rows; item < end; item += count)
 	{
 		float	   *rows = factors + (size_t) item * (size_t) layout->stride;
 
-		count = smaller(end - item, PANEL_ROWS);
+		count = cr_smaller(end - item, PANEL_ROWS);
 		memcpy(run->scratch, rows, (size_t) count * (size_t) layout->stride * sizeof(float));
 		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int) count, n, n, 1, run->scratch,
 					layout->stride, shared_at(run, layout->turn), n, 0, rows, layout->stride);
@@ -513,7 +507,7 @@ turn_items(const CrTrainerRun *run, const Layout *layout, int64_t unit)
 static CrStatus
 check_rows(const CrTrainerRun *run, const Layout *layout, int64_t unit)
 {
-	int64_t		end = smaller((unit + 1) * layout->rows, run->shape.users + run->shape.items);
+	int64_t		end = cr_smaller((unit + 1) * layout->rows, run->shape.users + run->shape.items);
 	int			is_finite = 1;
 
 	for (int64_t row = unit * layout->rows; row < end; row++)

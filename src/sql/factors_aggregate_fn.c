@@ -109,9 +109,8 @@ HighestRow(const CrPile *pile, int32 dims)
 
 /* Copy all rows to their places; 22023 for two of one number. */
 static void
-PutRows(const CrPile *pile, int32 dims, bytea *result)
+PutRows(const CrPile *pile, int32 dims, uint32 rows, bytea *result)
 {
-	uint32		rows = (uint32) HighestRow(pile, dims) + 1;
 	uint8_t    *out = (uint8_t *) VARDATA(result);
 	bool	   *is_given = palloc0(rows);
 
@@ -142,15 +141,16 @@ commrec_pack_factors_final(PG_FUNCTION_ARGS)
 	const CrPile *pile = PileOtherState(fcinfo, 0, &factors_pile);
 	bytea	   *result;
 	int32		dims;
+	uint32		rows;
 
 	if (pile == NULL)
 		PG_RETURN_NULL();
 	dims = PileDims(pile);
 	if (cr_pile_check_width(pile, cr_factor_row_size(dims)) != CR_OK)
 		ReportDamagedState();
-	result = MakeBytes(cr_factors_size(dims, (uint32) HighestRow(pile, dims) + 1),
-					   "a factor matrix");
-	PutRows(pile, dims, result);
+	rows = (uint32) HighestRow(pile, dims) + 1;
+	result = MakeBytes(cr_factors_size(dims, rows), "a factor matrix");
+	PutRows(pile, dims, rows, result);
 	PG_RETURN_BYTEA_P(result);
 }
 
