@@ -349,6 +349,8 @@ SELECT row_number() OVER (ORDER BY n.nspname <> 'commrec', p.oid::regprocedure::
 	-- A transition or combine function, which may be given any state by an aggregate of somebody's own.
 	p.prokind = 'f' AND p.prorettype = 'bytea'::regtype AND p.proargtypes[0] = 'bytea'::regtype AND p.pronargs > 1
 		AND p.proname ~ '_(accum|combine|combine_text)$' AS is_transition,
+	NOT p.proretset AND p.proargmodes IS NULL AND p.prorettype <> 'record'::regtype AND NOT EXISTS (
+		SELECT FROM pg_type AS t WHERE t.oid = p.prorettype AND t.typtype = 'c') AS is_scalar,
 	p.proname ~ '_final(_text)?$' AS is_final
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
 WHERE n.nspname IN ('commrec', 'm')
@@ -432,7 +434,9 @@ BEGIN
 		RETURN format('SELECT * FROM %s(%s) AS r %s', callable.name, arguments,
 			CASE WHEN random() < 0.1 THEN '(a integer, b text)' ELSE callable.columns END);
 	END IF;
-	RETURN format(CASE WHEN random() < 0.8 THEN 'SELECT * FROM %s(%s)' ELSE 'SELECT %s(%s)' END, callable.name, arguments);
+	-- In FROM, PostgreSQL would write a value of 1 GB to a file first, which takes longer than to make it.
+	RETURN format(CASE WHEN callable.is_scalar OR random() < 0.2 THEN 'SELECT %s(%s)' ELSE 'SELECT * FROM %s(%s)' END,
+		callable.name, arguments);
 END
 $$;
 
