@@ -105,47 +105,27 @@ holds(last_job() eq 'auto nothing failed 55006', 'which is in its row as well');
 $holder->query('ROLLBACK');
 $holder->quit;
 
-# A run that hangs, in a view that waits for a lock, so that it can be stopped at a known place.
-$node->safe_psql('postgres', q{
-	CREATE TABLE gate ();
-	CREATE FUNCTION wait_at_gate() RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
-	BEGIN
-		LOCK TABLE public.gate IN ACCESS SHARE MODE;
-		RETURN true;
-	END $$;
-	CREATE VIEW slow_events AS SELECT * FROM events WHERE public.wait_at_gate();
-	SELECT commrec.alter_model('m', events => 'slow_events');
-	INSERT INTO events VALUES (9, 9, 'share', '2024-07-16 12:00Z')});
-my $gate = $node->background_psql('postgres', on_error_stop => 0);
+# A run that hangs, so that it can be stopped at a known place.
+my $gate = put_up_gate($node, 'm');
+$node->safe_psql('postgres', q{INSERT INTO events VALUES (9, 9, 'share', '2024-07-16 12:00Z')});
+my $refresh = q{CALL commrec.refresh('m')};
 
-sub start_hanging
-{
-	my $sql = shift // q{CALL commrec.refresh('m')};
-
-	$gate->query('BEGIN; LOCK TABLE gate IN ACCESS EXCLUSIVE MODE');
-	my $run = start_sql($node, $sql);
-	ok(wait_for_sql($node, q{SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'gate'::regclass AND NOT granted)}),
-		'a run is under way');
-	return $run;
-}
-my $hanging_pid = q{SELECT pid FROM pg_locks WHERE relation = 'gate'::regclass AND NOT granted};
-
-my $run = start_hanging();
+my $run = start_at_gate($node, $gate, $refresh);
 holds(last_job() eq 'auto running', 'everybody sees the row of a run that is under way');
 $node->safe_psql('postgres', q{CALL commrec.refresh('m')});
 holds(last_job() eq 'auto nothing skipped', 'a second one is skipped meanwhile');
-$node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) FROM ($hanging_pid) AS h");
+$node->safe_psql('postgres', 'SELECT pg_cancel_backend(pid) FROM at_gate');
 my ($out, $err) = finish_sql($run);
 like($err, qr/57014/, 'a cancelled run is an error');
-$gate->query('ROLLBACK');
+open_gate($gate);
 holds($node->safe_psql('postgres', q{SELECT outcome || ' ' || sqlstate FROM m.job WHERE ended IS NOT NULL ORDER BY ended DESC LIMIT 1}) eq 'failed 57014',
 	'and its row says so');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM commrec.training_locks()'), '0', 'the lock is free again');
 
-$run = start_hanging();
-$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM ($hanging_pid) AS h");
+$run = start_at_gate($node, $gate, $refresh);
+$node->safe_psql('postgres', 'SELECT pg_terminate_backend(pid) FROM at_gate');
 finish_sql($run);
-$gate->query('ROLLBACK');
+open_gate($gate);
 ok(wait_for_sql($node, 'SELECT count(*) = 0 FROM commrec.training_locks()'), 'a session that ends leaves no lock');
 holds(last_job() eq 'auto running', 'and the row of its run as it was');
 $node->safe_psql('postgres', q{CALL commrec.refresh('m')});

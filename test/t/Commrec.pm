@@ -16,7 +16,8 @@ use Time::HiRes qw(time usleep);
 our @EXPORT = qw(new_server load_events load_community model_digest answers_digest
   sql_fails start_sql finish_sql wait_for_sql wait_for_server shared_segments promise measured
   versioned_tables stored_versions_sql damage_sql start_script server_processes kill_server_tree
-  rate_events algorithms create_sql open_session ask ask_for answer_of close_session);
+  rate_events algorithms create_sql open_session ask ask_for answer_of close_session
+  put_up_gate start_at_gate open_gate);
 
 # The clock of the checks that something ends within a second: slow machines get more.
 our $PROMPTLY = 3;
@@ -249,6 +250,45 @@ sub wait_for_sql
 	} while ($answer ne $expected && time() < $until);
 	$session->quit;
 	return $answer eq $expected;
+}
+
+# A gate in front of a model's events, so that what reads them can be met at a known place: they come from a
+# view that waits for a lock.  The session that can hold it.
+sub put_up_gate
+{
+	my ($node, $model) = @_;
+
+	$node->safe_psql('postgres', qq{
+		CREATE TABLE gate ();
+		CREATE FUNCTION wait_at_gate() RETURNS boolean LANGUAGE plpgsql VOLATILE AS \$\$
+		BEGIN
+			LOCK TABLE public.gate IN ACCESS SHARE MODE;
+			RETURN true;
+		END \$\$;
+		CREATE VIEW slow_events AS SELECT * FROM events WHERE public.wait_at_gate();
+		-- Who waits.
+		CREATE VIEW at_gate AS SELECT pid FROM pg_locks WHERE relation = 'gate'::regclass AND NOT granted;
+		SELECT commrec.alter_model('$model', events => 'slow_events')});
+	return $node->background_psql('postgres', on_error_stop => 0);
+}
+
+# Close the gate and start a statement, which soon waits there; as start_sql().
+sub start_at_gate
+{
+	my ($node, $gate, $sql) = @_;
+
+	$gate->query('BEGIN; LOCK TABLE gate IN ACCESS EXCLUSIVE MODE');
+	my $run = start_sql($node, $sql);
+	ok(wait_for_sql($node, 'SELECT EXISTS (SELECT FROM at_gate)'), "at the gate: $sql");
+	return $run;
+}
+
+sub open_gate
+{
+	my ($gate) = @_;
+
+	$gate->query('ROLLBACK');
+	return;
 }
 
 # Wait until a server that comes back by itself takes connections.  poll_query_until() would write to

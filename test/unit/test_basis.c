@@ -9,6 +9,7 @@
 #include "core/basis.h"
 #include "core/ials_workspace.h"
 #include "core/rng.h"
+#include "half_steps.h"
 #include "unit.h"
 
 #define ITEMS	700
@@ -205,25 +206,6 @@ reference_solutions(const System *s, double *fit)
 	return x;
 }
 
-static void
-check_solutions(const System *s, const double *expected, double tolerance)
-{
-	int32_t		k = s->params.factors;
-
-	for (int64_t row = 0; row < s->users.rows; row++)
-	{
-		const float *x = s->solved + (size_t) row * s->stride;
-		double		largest = 0;
-
-		for (int32_t f = 0; f < k; f++)
-			largest = fmax(largest, fabs(expected[row * k + f]));
-		for (int32_t f = 0; f < k; f++)
-			CHECK_NEAR(x[f], expected[row * k + f], tolerance * largest);
-		for (size_t f = (size_t) k; f < s->stride; f++)
-			CHECK(x[f] == 0.0f);
-	}
-}
-
 static CrIalsLoss
 solve(System *s, CrSimd simd, int cg_steps)
 {
@@ -347,12 +329,12 @@ exact_rows_are_those_of_lapack(void)
 			if (!cr_simd_is_available((CrSimd) simd))
 				continue;
 			loss = solve(s, (CrSimd) simd, 0);
-			check_solutions(s, expected, 2e-4);
+			check_solutions(&s->half, s->users.rows, expected, 2e-4);
 			CHECK_NEAR(loss.fit, fit, 1e-5 * fit);
 			s->half.spectrum = NULL;
 			primal = solve(s, (CrSimd) simd, 0);
 			s->half.spectrum = s->basis.spectrum;
-			check_solutions(s, expected, 2e-4);
+			check_solutions(&s->half, s->users.rows, expected, 2e-4);
 			CHECK_NEAR(loss.fit, primal.fit, 2e-5 * fit);
 			CHECK_NEAR(loss.penalty, primal.penalty, 2e-5 * primal.penalty);
 		}
@@ -446,7 +428,7 @@ cg_approaches_the_exact_rows(void)
 				before = after;
 			}
 			CHECK_NEAR(before, fit, 1e-5 * fit);
-			check_solutions(s, expected, 2e-3);
+			check_solutions(&s->half, s->users.rows, expected, 2e-3);
 		}
 		free(expected);
 		system_free(s);
@@ -593,7 +575,7 @@ parts_add_up_to_the_row(void)
 	for (int64_t part = 0; part < 3; part++)
 		cr_ials_join_part(&s->half, &state, parts + (size_t) part * size, s->workspace);
 	CHECK(cr_ials_row_finish(&s->half, &state, &loss, s->workspace) == CR_OK);
-	check_solutions(s, expected, 2e-4);
+	check_solutions(&s->half, s->users.rows, expected, 2e-4);
 	CHECK_NEAR(loss.fit, whole.fit, 1e-5 * fabs(whole.fit));
 	CHECK_NEAR(loss.penalty, whole.penalty, 1e-5 * whole.penalty);
 	free(parts);

@@ -6,6 +6,7 @@
 
 #include "core/ials.h"
 #include "core/rng.h"
+#include "half_steps.h"
 #include "unit.h"
 
 #define CG_STEPS	3
@@ -163,25 +164,6 @@ reference_solutions(System *s)
 	return x;
 }
 
-static void
-check_solutions(const System *s, const double *expected, double tolerance)
-{
-	int32_t		k = s->params.factors;
-
-	for (int row = 0; row < 5; row++)
-	{
-		const float *x = s->solved + (size_t) row * s->stride;
-		double		largest = 0;
-
-		for (int32_t i = 0; i < k; i++)
-			largest = fmax(largest, fabs(expected[row * k + i]));
-		for (int32_t i = 0; i < k; i++)
-			CHECK_NEAR(x[i], expected[row * k + i], tolerance * largest);
-		for (size_t i = (size_t) k; i < s->stride; i++)
-			CHECK(x[i] == 0);
-	}
-}
-
 static CrIalsLoss
 solve(System *s, CrSimd simd, int cg_steps)
 {
@@ -209,7 +191,7 @@ exact_rows_are_those_of_lapack(void)
 
 			memset(s->solved, 0x55, 5 * s->stride * sizeof(float));
 			loss = solve(s, (CrSimd) simd, 0);
-			check_solutions(s, expected, 2e-4);
+			check_solutions(&s->half, 5, expected, 2e-4);
 			first_loss = simd == 0 ? loss.fit : first_loss;
 			CHECK_NEAR(loss.fit, first_loss, 1e-5 * fabs(first_loss));
 		}
@@ -234,7 +216,7 @@ check_approach(System *s, CrSimd simd, const double *expected)
 		before = fit;
 	}
 	CHECK_NEAR(before, exact, 1e-5 * fabs(exact));
-	check_solutions(s, expected, 5e-3);
+	check_solutions(&s->half, 5, expected, 5e-3);
 }
 
 static void
@@ -368,7 +350,7 @@ parts_add_up_to_the_row(void)
 			memset(s->solved, 0, 5 * s->stride * sizeof(float));
 			for (int64_t row = 1; row < 5; row++)
 				solve_in_parts(s, row, 250, parts, &loss);
-			check_solutions(s, expected, 2e-4);
+			check_solutions(&s->half, 5, expected, 2e-4);
 			CHECK_NEAR(loss.fit, whole.fit, 1e-5 * fabs(whole.fit));
 			CHECK_NEAR(loss.penalty, whole.penalty, 1e-5 * fabs(whole.penalty));
 		}
@@ -487,13 +469,13 @@ ratings_are_least_squares(void)
 				explicit_row(s, row, s->half.constant, a, x + row * k);
 				expected += explicit_loss(s, row, x + row * k, s->half.constant);
 			}
-			check_solutions(s, x, 5e-4);
+			check_solutions(&s->half, 5, x, 5e-4);
 			CHECK_NEAR(loss.fit, expected, 1e-4 * expected);
 
 			memset(s->solved, 0, 5 * s->stride * sizeof(float));
 			for (int64_t row = 1; row < 5; row++)
 				solve_in_parts(s, row, 250, parts, &joined);
-			check_solutions(s, x, 5e-4);
+			check_solutions(&s->half, 5, x, 5e-4);
 			CHECK_NEAR(joined.fit, expected, 1e-4 * expected);
 			CHECK_NEAR(joined.penalty, loss.penalty, 1e-5 * loss.penalty);
 		}
