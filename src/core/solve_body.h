@@ -364,7 +364,7 @@ factor_block(float *block, int32_t ld, float *inverse)
 {
 	CrVector	row[CR_LANES];
 	CrVector	solved[CR_LANES];
-	float		root[CR_LANES];
+	float		scale[CR_LANES];	/* pivots, at last the reciprocals of their roots */
 
 	CR_UNROLL(16)
 	for (int i = 0; i < CR_LANES; i++)
@@ -385,7 +385,7 @@ factor_block(float *block, int32_t ld, float *inverse)
 
 		if (!(pivot > 0.0f))
 			return 0;			/* NaN, too */
-		root[j] = pivot;
+		scale[j] = pivot;
 		CR_UNROLL(16)
 		for (int i = j + 1; i < CR_LANES; i++)
 		{
@@ -396,12 +396,12 @@ factor_block(float *block, int32_t ld, float *inverse)
 		}
 	}
 	for (int i = 0; i < CR_LANES; i++)
-		root[i] = 1.0f / sqrtf(root[i]);
+		scale[i] = 1.0f / sqrtf(scale[i]);
 	CR_UNROLL(16)
 	for (int i = 0; i < CR_LANES; i++)
 	{
-		v_store(block + (size_t) i * ld, row[i] * v_set(root[i]));
-		v_store(inverse + i * CR_LANES, solved[i] * v_set(root[i]));
+		v_store(block + (size_t) i * ld, row[i] * v_set(scale[i]));
+		v_store(inverse + i * CR_LANES, solved[i] * v_set(scale[i]));
 	}
 	return 1;
 }
