@@ -220,12 +220,12 @@ value "SELECT CASE WHEN max(losses) = 1 AND count(DISTINCT (epoch, loss)) = max(
 value "SELECT format('an epoch:   %s s, %s CPU s with 1 process', median(seconds), median(cpu))
 	FROM epoch_median WHERE processes = 1"
 # Nominal work.  Exact: rank-1 updates of the upper triangles and their factorisations, although short rows are
-# solved in their dual form, which takes less.  Conjugate gradients: a product with the pairs' factors and one with
-# its transpose in the residual and in each of two steps.
+# solved in their dual form, which takes less.  Conjugate gradients: products with the pairs' factors in the residual and
+# in each of two steps, and with their transpose in all but the last step.
 value "SELECT format('kernels:    %s, nominally %s GFLOP an epoch, %s GFLOP/s: %s %% of sgemm', solver, round(flop / 1e9),
 		round((flop / 1e9 / cpu)::numeric, 1), round((100 * flop / 1e9 / cpu / $peak_sgemm)::numeric))
 	FROM (SELECT solver, CASE solver
-			WHEN 'cg' THEN 2.0 * pairs * 3 * 4 * $factors
+			WHEN 'cg' THEN 2.0 * pairs * 5 * 2 * $factors
 			ELSE 2.0 * pairs * $factors * ($factors + 1) + (users + items) * $factors::float8 ^ 3 / 3 END AS flop
 		FROM (SELECT coalesce(hyperparameters ->> 'solver', 'cholesky') AS solver, pairs, users, items
 			FROM m.version WHERE deployed) AS v) AS f,

@@ -194,6 +194,8 @@ begin_state(const CrIalsHalf *half, int64_t row, CrIalsRow *state)
 	state->pass = 0;
 	state->square = 0.0;
 	state->regularization = 0.0;
+	state->events_sum = 0.0;
+	state->fit = 0.0;
 }
 
 void
@@ -212,14 +214,11 @@ cr_ials_row_begin(const CrIalsHalf *half, int64_t row, CrIalsRow *state, void *w
 		begin_normal(half, &w);
 }
 
-/* The roots of the panel's confidences, from row "filled" on; returns the sum of the confidences. */
 static double
-take_weights(const float *weight, int32_t count, float *root)
+sum_weights(const float *weight, int32_t count)
 {
 	double		sum = 0.0;
 
-	for (int32_t i = 0; i < count; i++)
-		root[i] = sqrtf(weight[i]);
 	for (int32_t i = 0; i < count; i++)
 		sum += weight[i];
 	return sum;
@@ -235,9 +234,9 @@ sum_squares(const float *target, int32_t count)
 	return sum;
 }
 
-void
-cr_ials_gather(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, int32_t count,
-			   int32_t filled)
+CrGather
+cr_ials_next_events(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state,
+					int32_t count, int32_t filled)
 {
 	const CrCsr *csr = half->interactions;
 	int64_t		ahead = csr->start[csr->rows] - state->next - count;
@@ -247,28 +246,33 @@ cr_ials_gather(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *stat
 	events.stride = w->stride;
 	events.dims = w->dims;
 	events.column = csr->column + state->next;
-	events.weight = NULL;
+	events.weight = csr->weight == NULL ? NULL : csr->weight + state->next;
 	events.scale = NULL;
 	events.count = count;
 	events.ahead = ahead < INT16_MAX ? (int32_t) ahead : INT16_MAX;
 	events.panel = w->panel + (size_t) filled * w->stride;
 	events.right = w->right;
-	if (csr->weight == NULL)
-		state->weight_sum += count;
-	else if (half->is_explicit)
-	{
-		events.weight = csr->weight + state->next;
-		state->weight_sum += count;
+	if (half->is_explicit && csr->weight != NULL)
 		state->square += sum_squares(events.weight, count);
-	}
-	else
+	state->weight_sum += half->is_explicit || csr->weight == NULL ? count :
+		sum_weights(events.weight, count);
+	state->next += count;
+	return events;
+}
+
+void
+cr_ials_gather(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, int32_t count,
+			   int32_t filled)
+{
+	CrGather	events = cr_ials_next_events(half, w, state, count, filled);
+
+	if (!half->is_explicit && events.weight != NULL)
 	{
-		events.weight = csr->weight + state->next;
-		events.scale = state->method == CR_IALS_CG ? NULL : w->scale;
-		state->weight_sum += take_weights(events.weight, count, w->scale);
+		for (int32_t i = 0; i < count; i++)
+			w->scale[i] = sqrtf(events.weight[i]);
+		events.scale = w->scale;
 	}
 	w->kernels->gather(&events);
-	state->next += count;
 }
 
 void

@@ -103,6 +103,9 @@ typedef struct CrIalsRow
 	double		square;			/* of the residual of CG, by the preconditioner; explicit rows: sum of the
 								 * squared targets */
 	double		regularization; /* of CG, known after the first pass */
+	double		events_sum;		/* of the events of this pass of CG: of weight * (y . x) in the first, of
+								 * weight * (y . p)^2 in the last */
+	double		fit;			/* of CG's solution so far, as in CrIalsLoss; known after the first pass */
 } CrIalsRow;
 
 /* What solving rows adds to the loss, in double. */

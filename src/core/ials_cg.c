@@ -3,25 +3,32 @@
  *		Improving rows of an implicit-ALS half step by conjugate gradients.
  *
  * A row starts from the solution that it has, and goes over its events once
- * for the residual and once for each step; A is never formed.  Where Y'Y is
- * diagonal, what it has from the unobserved, from the penalty, and on average from
- * a row's events is a preconditioner: two steps with it bring more than three without.  Events that fit
- * the cache are gathered once for all passes.  Passes of longer rows gather
- * again, panel by panel, and can be cut into slices anywhere.
+ * for the residual and once for each step; A is never formed.  The last step
+ * wants no new residual, so that the last pass only measures how far to go.
+ * Where Y'Y is diagonal, what it has from the unobserved, from the penalty, and
+ * on average from a row's events is a preconditioner: two steps with it bring
+ * more than three without.  Events that fit the cache are gathered once for all
+ * passes.  Passes of longer rows gather again, panel by panel, and can be cut
+ * into slices anywhere.
+ *
+ * The loss comes along: f(x) = x'Ax - 2x.b is -x.b - x.(b - Ax) at the start,
+ * and a step of length r'M^-1 r / p'Ap takes that times r'M^-1 r off it.
  */
 #include <math.h>
 #include <string.h>
 
 #include "core/ials_workspace.h"
 
-#define SQUARE_MIN		1e-12	/* of |b|^2: a smaller residual is rounding */
+#define GAIN_MIN		1e-12	/* of the loss of x = 0: to gain less is rounding */
 
 /* image = a0 * G * direction, to which the events are added next. */
 static void
-begin_pass(const CrIalsHalf *half, const CrIalsWorkspace *w)
+begin_pass(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state)
 {
 	float		weight = (float) half->params->unobserved_weight;
 
+	state->next = state->first;
+	state->events_sum = 0.0;
 	if (half->spectrum != NULL)
 	{
 		for (int32_t i = 0; i < w->stride; i++)
@@ -39,19 +46,40 @@ cr_ials_cg_begin(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *st
 
 	memcpy(w->solution, x, (size_t) w->stride * sizeof(float));
 	memcpy(w->direction, x, (size_t) w->stride * sizeof(float));
-	begin_pass(half, w);
+	begin_pass(half, w, state);
 }
 
-/* image += "rows" events from event "from" on, which lie in the panel from row "filled" on. */
+static int
+is_last_pass(const CrIalsHalf *half, const CrIalsRow *state)
+{
+	return state->pass == half->cg_steps;
+}
+
+/* The next events are gathered into the panel from row "filled" on, and added to the image. */
 static void
-project_panel(const CrIalsHalf *half, const CrIalsWorkspace *w, int64_t from, int32_t rows,
-			  int32_t filled)
+gather_panel(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, int32_t rows,
+			 int32_t filled)
+{
+	CrGather	events = cr_ials_next_events(half, w, state, rows, filled);
+	float		target = state->pass == 0 ? 1.0f : 0.0f;
+	double		sum = w->kernels->gather_project(&events, target, w->direction, w->image);
+
+	if (state->pass == 0)
+		state->events_sum += sum;
+}
+
+/* What this pass wants of "rows" events from event "from" on, which are in the panel. */
+static void
+use_panel(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, int64_t from,
+		  int32_t rows)
 {
 	const float *weight = half->interactions->weight;
-	CrProduct	product = {w->panel + (size_t) filled * w->stride,
-		weight == NULL ? NULL : weight + from, rows, w->stride, w->dims};
+	CrProduct	product = {w->panel, weight == NULL ? NULL : weight + from, rows, w->stride, w->dims};
 
-	w->kernels->project(&product, w->direction, w->image);
+	if (is_last_pass(half, state))
+		state->events_sum += w->kernels->curvature(&product, w->direction);
+	else
+		w->kernels->project(&product, w->direction, w->image);
 }
 
 /*
@@ -71,34 +99,48 @@ precondition(const CrIalsHalf *half, const CrIalsWorkspace *w, const CrIalsRow *
 			1.0f / (weight * half->spectrum[i] + regularization);
 }
 
+/* The residual, the first direction and the loss, of an image that is A x - b. */
 static void
-first_direction(const CrIalsWorkspace *w, CrIalsRow *state)
+first_direction(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state)
 {
-	const double *restrict right = w->right_sum;
 	const float *restrict image = w->image;
 	const float *restrict inverse = w->inverse_diagonal;
 	float	   *restrict residual = w->residual;
 	float	   *restrict direction = w->direction;
-	double		right_square = 0.0;
+	double		gain_min = GAIN_MIN * state->weight_sum;
 
 	for (int32_t i = 0; i < w->stride; i++)
 	{
-		residual[i] = (float) right[i] - image[i];
+		residual[i] = -image[i];
 		direction[i] = inverse[i] * residual[i];
-		right_square += right[i] * right[i] * inverse[i];
 	}
+	state->fit = state->weight_sum - state->events_sum -
+		w->kernels->dot(w->solution, residual, w->stride);
 	state->square = w->kernels->dot(residual, direction, w->stride);
-	if (state->square <= SQUARE_MIN * right_square)
+	/* What is to be gained is r'A^-1 r: with M about r'M^-1 r, without at most r'r over the least of A. */
+	if (state->square <= gain_min * (half->spectrum == NULL ? state->regularization : 1.0))
 		state->square = 0.0;
 }
 
+/* Go along the direction; behind the last step there is nothing that another would need. */
 static void
-step(const CrIalsWorkspace *w, CrIalsRow *state)
+step(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state)
 {
 	CrDescent	descent = {w->solution, w->residual, w->direction, w->image, w->inverse_diagonal,
 		w->stride};
+	double		image = w->kernels->dot(w->direction, w->image, w->stride);
+	double		length = state->square / (image + state->events_sum);
 
-	state->square = w->kernels->descend(&descent, state->square);
+	/* Infinite, it would be a step of no length. */
+	state->fit -= isfinite(image + state->events_sum) ? length * state->square : NAN;
+	if (!is_last_pass(half, state))
+	{
+		state->square = w->kernels->descend(&descent, length, state->square);
+		return;
+	}
+	for (int32_t i = 0; i < w->stride; i++)
+		w->solution[i] += (float) length * w->direction[i];
+	state->square = 0.0;
 }
 
 /* All events have been seen once more; returns true if there is another pass. */
@@ -118,53 +160,52 @@ end_pass(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state)
 	if (state->pass == 0)
 	{
 		precondition(half, w, state);
-		first_direction(w, state);
+		first_direction(half, w, state);
 	}
 	else
-		step(w, state);
-	if (state->pass == half->cg_steps || !(state->square > 0.0))
+		step(half, w, state);
+	if (!(state->square > 0.0))
 		return 0;
 	state->pass++;
-	begin_pass(half, w);
+	begin_pass(half, w, state);
 	return 1;
 }
 
-/* A row that is gathered once: all passes, of which the first finds the events where they have just been put. */
+/* A row that is gathered once. */
 static void
 run_cached(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state)
 {
-	int64_t		first = state->first;
-	int32_t		events = (int32_t) (state->end - first);
+	int32_t		events = (int32_t) (state->end - state->first);
 
 	for (int32_t done = 0; done < events; done += w->panel_rows)
 	{
 		int32_t		left = events - done;
-		int32_t		rows = left < w->panel_rows ? left : w->panel_rows;
 
-		cr_ials_gather(half, w, state, rows, done);
-		cr_ials_flush_right(w);
-		project_panel(half, w, first + done, rows, done);
+		gather_panel(half, w, state, left < w->panel_rows ? left : w->panel_rows, done);
 	}
 	while (end_pass(half, w, state))
-		project_panel(half, w, first, events, 0);
+		use_panel(half, w, state, state->first, events);
+	state->next = state->end;
 }
 
-/* The next panel of a longer row; the sums of weights and b are those of the first pass. */
+/* The next panel of a longer row; the sum of weights is that of the first pass. */
 static void
 run_panel(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, int32_t rows)
 {
 	int64_t		from = state->next;
 	double		weight_sum = state->weight_sum;
 
-	cr_ials_gather(half, w, state, rows, 0);
-	if (state->pass == 0)
-		cr_ials_flush_right(w);
+	if (!is_last_pass(half, state))
+		gather_panel(half, w, state, rows, 0);
 	else
 	{
-		memset(w->right, 0, (size_t) w->stride * sizeof(float));
-		state->weight_sum = weight_sum;
+		CrGather	events = cr_ials_next_events(half, w, state, rows, 0);
+
+		w->kernels->gather(&events);
+		use_panel(half, w, state, from, rows);
 	}
-	project_panel(half, w, from, rows, 0);
+	if (state->pass > 0)
+		state->weight_sum = weight_sum;
 }
 
 /* Panels begin at fixed distances: a slice ends at the first end of a panel at or behind it. */
@@ -186,11 +227,8 @@ cr_ials_cg_add(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *stat
 
 		run_panel(half, w, state, rows);
 		done += rows;
-		if (state->next < state->end)
-			continue;
-		if (!end_pass(half, w, state))
+		if (state->next == state->end && !end_pass(half, w, state))
 			return 0;
-		state->next = state->first;
 	}
 	return 1;
 }
@@ -210,20 +248,15 @@ CrStatus
 cr_ials_cg_finish(const CrIalsHalf *half, const CrIalsWorkspace *w, const CrIalsRow *state,
 				  CrIalsLoss *loss)
 {
-	double		x_dot_b;
-	double		x_dot_x;
-
-	if (!is_finite(w->solution, w->stride) || !is_finite(w->residual, w->stride))
+	if (!is_finite(w->solution, w->stride) || !isfinite(state->fit) || !isfinite(state->square))
 	{
 		CrIalsHalf	exact = *half;
 
 		exact.cg_steps = 0;
 		return cr_ials_solve_rows(&exact, state->row, state->row + 1, loss, w->normal);
 	}
-	cr_ials_sum_products(w->solution, w->right_sum, w->stride, &x_dot_b, &x_dot_x);
-	loss->fit += state->weight_sum - x_dot_b -
-		w->kernels->dot(w->solution, w->residual, w->stride);
-	loss->penalty += state->regularization * x_dot_x;
+	loss->fit += state->fit;
+	loss->penalty += state->regularization * w->kernels->dot(w->solution, w->solution, w->stride);
 	memcpy(half->solved + (size_t) state->row * w->stride, w->solution,
 		   (size_t) w->stride * sizeof(float));
 	return CR_OK;

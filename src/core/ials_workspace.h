@@ -29,14 +29,18 @@ typedef struct CrIalsWorkspace
 	float	   *diagonal;		/* stride: A's, before any jitter; of the dual form: roots of 1 / D */
 	float	   *residual;		/* stride: b - A x, of CG; of the dual form: s */
 	float	   *direction;		/* stride: p of CG; in the first pass x */
-	float	   *image;			/* stride: A p */
+	float	   *image;			/* stride: A p; in the first pass A x - b */
 	float	   *inverse_diagonal;	/* stride: of CG's preconditioner */
 	double	   *right_sum;		/* stride: b of the panels before */
 } CrIalsWorkspace;
 
 extern CrIalsWorkspace cr_ials_carve(const CrIalsParams *params, void *workspace);
 
-/* Gather "count" events into the panel from row "filled" on, and advance the state. */
+/* The next "count" events, which belong into the panel from row "filled" on, without any scale; the state advances. */
+extern CrGather cr_ials_next_events(const CrIalsHalf *half, const CrIalsWorkspace *w,
+									CrIalsRow *state, int32_t count, int32_t filled);
+
+/* Gather them, scaled by the roots of their confidences. */
 extern void cr_ials_gather(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state,
 						   int32_t count, int32_t filled);
 

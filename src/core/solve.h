@@ -127,11 +127,21 @@ typedef struct CrSolveKernels
 	/* to += sum over the panel's rows of weight * (row . x) * row */
 	void		(*project) (const CrProduct *product, const float *x, float *to);
 
+	/*
+	 * The same of events that are gathered, into the panel, which has room for whole vectors of rows:
+	 * to += sum over the events of weight * (row . x - target) * row; returns the sum of weight *
+	 * (row . x).  Needs neither scale nor right.
+	 */
+	double		(*gather_project) (const CrGather *gather, float target, const float *x, float *to);
+
+	/* The sum over the panel's rows of weight * (row . x)^2: x's product with what project() adds. */
+	double		(*curvature) (const CrProduct *product, const float *x);
+
 	/* a . b in double; "count" is a multiple of CR_LANES_MAX. */
 	double		(*dot) (const float *a, const float *b, int32_t count);
 
-	/* One step, where r'M^-1 r was "square"; returns what it is now. */
-	double		(*descend) (const CrDescent *descent, double square);
+	/* x += length * p, and so on, where r'M^-1 r was "square"; returns what it is now. */
+	double		(*descend) (const CrDescent *descent, double length, double square);
 } CrSolveKernels;
 
 extern const CrSolveKernels *cr_solve_kernels(CrSimd simd);

@@ -572,6 +572,49 @@ row_scores(const float *rows, int32_t stride, int32_t dims, const float *x)
 	return v_sums(score);
 }
 
+/*
+ * The same of the events from "first" on, whose rows are put into the panel; behind the last one,
+ * any rows.  Meanwhile later ones are called closer.
+ */
+CR_INLINE CrVector
+gather_scores(const CrGather *gather, int32_t first, float *panel, const float *x)
+{
+	int32_t		known = gather->count + gather->ahead;
+	const float *rows[CR_LANES];
+	const float *later[CR_LANES];
+	CrVector	score[CR_LANES];
+
+	for (int r = 0; r < CR_LANES; r++)
+	{
+		int32_t		event = first + r < gather->count ? first + r : first;
+		int32_t		then = first + r + PREFETCH_EVENTS < known ? first + r + PREFETCH_EVENTS : event;
+
+		rows[r] = gather->fixed + (size_t) gather->column[event] * gather->stride;
+		later[r] = gather->fixed + (size_t) gather->column[then] * gather->stride;
+		score[r] = v_set(0.0f);
+	}
+	for (int32_t d = 0; d < gather->dims; d += CR_LANES)
+	{
+		CrVector	part = v_load(x + d);
+
+		if (d % 16 == 0 && d < PREFETCH_FLOATS)
+		{
+			CR_UNROLL(16)
+			for (int r = 0; r < CR_LANES; r++)
+				CR_PREFETCH(later[r] + d);
+		}
+		CR_UNROLL(16)
+		for (int r = 0; r < CR_LANES; r++)
+		{
+			CrVector	value = v_load(rows[r] + d);
+
+			v_store(panel + (size_t) r * gather->stride + d, value);
+			score[r] = v_fma(value, part, score[r]);
+		}
+	}
+	return v_sums(score);
+}
+
 /* to += sum over "count" rows of factor * row, "vectors" vectors from float "first" on. */
 CR_INLINE void
 add_rows(const float *rows, int32_t stride, int32_t count, const float *factor, float *to,
@@ -605,6 +648,17 @@ multiply(const float *matrix, int32_t stride, int32_t rows, int32_t dims, const 
 	BY_CHUNKS(dims, ADD_MATRIX);
 }
 
+CR_INLINE double
+add_lanes(double *sum)
+{
+	for (int half = CR_LANES / 2; half > 0; half /= 2)
+	{
+		for (int lane = 0; lane < half; lane++)
+			sum[lane] += sum[lane + half];
+	}
+	return sum[0];
+}
+
 #define ADD_PANEL(first, vectors) \
 	add_rows(rows + (first), product->stride, count, factor, to + (first), vectors)
 
@@ -625,15 +679,55 @@ project(const CrProduct *product, const float *x, float *to)
 	}
 }
 
-CR_INLINE double
-add_lanes(double *sum)
+#define ADD_GATHERED(first, vectors) \
+	add_rows(panel + (first), gather->stride, count, factor, to + (first), vectors)
+
+static double
+gather_project(const CrGather *gather, float target, const float *x, float *to)
 {
-	for (int half = CR_LANES / 2; half > 0; half /= 2)
+	double		sum[CR_LANES] = {0};
+
+	for (int32_t first = 0; first < gather->count; first += CR_LANES)
 	{
-		for (int lane = 0; lane < half; lane++)
-			sum[lane] += sum[lane + half];
+		float	   *panel = gather->panel + (size_t) first * gather->stride;
+		int32_t		left = gather->count - first;
+		int32_t		count = left < CR_LANES ? left : CR_LANES;
+		float		factor[CR_LANES];
+
+		v_store(factor, gather_scores(gather, first, panel, x));
+		for (int32_t r = 0; r < count; r++)
+		{
+			float		weight = gather->weight == NULL ? 1.0f : gather->weight[first + r];
+
+			sum[r] += (double) weight * factor[r];
+			factor[r] = weight * (factor[r] - target);
+		}
+		BY_CHUNKS(gather->dims, ADD_GATHERED);
 	}
-	return sum[0];
+	return add_lanes(sum);
+}
+
+static double
+curvature(const CrProduct *product, const float *x)
+{
+	double		sum[CR_LANES] = {0};
+
+	for (int32_t row = 0; row < product->rows; row += CR_LANES)
+	{
+		const float *rows = product->panel + (size_t) row * product->stride;
+		int32_t		left = product->rows - row;
+		int32_t		count = left < CR_LANES ? left : CR_LANES;
+		float		score[CR_LANES];
+
+		v_store(score, row_scores(rows, product->stride, product->dims, x));
+		for (int32_t r = 0; r < count; r++)
+		{
+			double		weight = product->weight == NULL ? 1.0 : product->weight[row + r];
+
+			sum[r] += weight * score[r] * score[r];
+		}
+	}
+	return add_lanes(sum);
 }
 
 /* Products of floats are exact in double; as many sums as there are lanes. */
@@ -674,10 +768,9 @@ dot(const float *a, const float *b, int32_t count)
  * new r'M^-1 r as a part of the old one
  */
 static double
-descend(const CrDescent *descent, double square)
+descend(const CrDescent *descent, double length, double square)
 {
-	CrVector	length = v_set((float) (square / dot_product(descent->direction, descent->image,
-															 descent->stride)));
+	CrVector	step = v_set((float) length);
 	CrVector	turn;
 	double		new_square;
 
@@ -686,8 +779,8 @@ descend(const CrDescent *descent, double square)
 		float	   *x = descent->solution + i;
 		float	   *r = descent->residual + i;
 
-		v_store(x, v_fma(length, v_load(descent->direction + i), v_load(x)));
-		v_store(r, v_fnma(length, v_load(descent->image + i), v_load(r)));
+		v_store(x, v_fma(step, v_load(descent->direction + i), v_load(x)));
+		v_store(r, v_fnma(step, v_load(descent->image + i), v_load(r)));
 	}
 	new_square = weighted_square(descent->residual, descent->inverse_diagonal, descent->stride);
 	turn = v_set((float) (new_square / square));
@@ -710,6 +803,8 @@ const CrSolveKernels SOLVE_TABLE = {
 	.solve = solve,
 	.multiply = multiply,
 	.project = project,
+	.gather_project = gather_project,
+	.curvature = curvature,
 	.dot = dot,
 	.descend = descend
 };

@@ -246,40 +246,70 @@ cg_approaches_the_exact_long_rows(void)
 	system_free(s);
 }
 
-/* The loss of a CG step is that of the factors it leaves, not of the exact ones. */
+/* What the rows add to the loss, from their equations in double. */
+static double
+loss_of_rows(const System *s)
+{
+	int32_t		k = s->params.factors;
+	double	   *a = unit_alloc((size_t) k * k * sizeof(double));
+	double	   *b = unit_alloc((size_t) k * sizeof(double));
+	double		sum = 0;
+
+	for (int64_t row = 1; row < 5; row++)
+	{
+		const float *x = s->solved + (size_t) row * s->stride;
+
+		dense_system(s, row, a, b);
+		for (int64_t e = s->start[row]; e < s->start[row + 1]; e++)
+			sum += s->weight[e];
+		for (int32_t p = 0; p < k; p++)
+		{
+			sum += x[p] * (a[(size_t) p * k + p] * x[p] - 2 * b[p]);
+			for (int32_t q = p + 1; q < k; q++)
+				sum += 2 * a[(size_t) p * k + q] * x[p] * x[q];
+		}
+	}
+	free(a);
+	free(b);
+	return sum;
+}
+
+/* The loss of steps of CG is that of the factors they leave, not of the exact ones. */
+static void
+check_true_loss(System *s, CrSimd simd)
+{
+	for (int steps = 1; steps <= CG_STEPS; steps++)
+	{
+		double		fit;
+		double		expected;
+
+		random_matrix(s->solved + s->stride, 4, s->params.factors, 0.5, 9);
+		fit = solve(s, simd, steps).fit;
+		expected = loss_of_rows(s);
+		CHECK_NEAR(fit, expected, 2e-5 * fabs(expected));
+	}
+}
+
 static void
 cg_tells_the_true_loss(void)
 {
 	for (int i = 0; i < FACTORS_COUNT; i++)
 	{
 		System	   *s = system_make(all_factors[i], 1, 1.0);
-		int32_t		k = s->params.factors;
-		double	   *a = unit_alloc((size_t) k * k * sizeof(double));
-		double	   *b = unit_alloc((size_t) k * sizeof(double));
-		double		expected = 0;
-		double		fit;
 
-		random_matrix(s->solved + s->stride, 4, k, 0.5, 9);
-		fit = solve(s, cr_simd_best(), 1).fit;
-		for (int64_t row = 1; row < 5; row++)
-		{
-			const float *x = s->solved + (size_t) row * s->stride;
-
-			dense_system(s, row, a, b);
-			for (int64_t e = s->start[row]; e < s->start[row + 1]; e++)
-				expected += s->weight[e];
-			for (int32_t p = 0; p < k; p++)
-			{
-				expected += x[p] * (a[(size_t) p * k + p] * x[p] - 2 * b[p]);
-				for (int32_t q = p + 1; q < k; q++)
-					expected += 2 * a[(size_t) p * k + q] * x[p] * x[q];
-			}
-		}
-		CHECK_NEAR(fit, expected, 1e-4 * fabs(expected));
-		free(a);
-		free(b);
+		for (int simd = 0; simd <= (int) cr_simd_best(); simd++)
+			check_true_loss(s, (CrSimd) simd);
 		system_free(s);
 	}
+}
+
+static void
+cg_tells_the_true_loss_of_long_rows(void)
+{
+	System	   *s = system_make_long(512, 1, 1.0, LONG_ROW);
+
+	check_true_loss(s, cr_simd_best());
+	system_free(s);
 }
 
 /* Slices of a long row, which CG does not keep, leave the bits alone. */
@@ -490,6 +520,7 @@ UNIT_MAIN(UNIT_TEST(exact_rows_are_those_of_lapack),
 		  UNIT_TEST(cg_approaches_the_exact_rows),
 		  UNIT_TEST(cg_approaches_the_exact_long_rows),
 		  UNIT_TEST(cg_tells_the_true_loss),
+		  UNIT_TEST(cg_tells_the_true_loss_of_long_rows),
 		  UNIT_TEST(slices_of_cg_do_not_change_the_bits),
 		  UNIT_TEST(parts_add_up_to_the_row),
 		  UNIT_TEST(extreme_numbers_never_give_nan),
