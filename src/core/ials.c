@@ -260,9 +260,10 @@ cr_ials_next_events(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow 
 	return events;
 }
 
-void
-cr_ials_gather(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, int32_t count,
-			   int32_t filled)
+/* Gather the next events, scaled by the roots of their confidences. */
+static void
+gather(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, int32_t count,
+	   int32_t filled)
 {
 	CrGather	events = cr_ials_next_events(half, w, state, count, filled);
 
@@ -275,8 +276,9 @@ cr_ials_gather(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *stat
 	w->kernels->gather(&events);
 }
 
-void
-cr_ials_flush_right(const CrIalsWorkspace *w)
+/* b of the panel joins the sum. */
+static void
+flush_right(const CrIalsWorkspace *w)
 {
 	double	   *restrict sum = w->right_sum;
 	float	   *restrict right = w->right;
@@ -304,7 +306,7 @@ add_panel(const CrIalsHalf *half, const CrIalsWorkspace *w, int32_t filled, int6
 		are_far ? &ahead : NULL};
 
 	w->kernels->accumulate(&update);
-	cr_ials_flush_right(w);
+	flush_right(w);
 }
 
 int
@@ -319,7 +321,7 @@ cr_ials_row_add(const CrIalsHalf *half, CrIalsRow *state, int64_t max_events, vo
 	if (state->method == CR_IALS_DUAL)
 	{
 		if (left > 0)
-			cr_ials_gather(half, &w, state, (int32_t) left, 0);
+			gather(half, &w, state, (int32_t) left, 0);
 		return 0;
 	}
 	while (state->next < stop)
@@ -328,7 +330,7 @@ cr_ials_row_add(const CrIalsHalf *half, CrIalsRow *state, int64_t max_events, vo
 		int64_t		room = w.panel_rows - filled;
 		int32_t		count = (int32_t) (stop - state->next < room ? stop - state->next : room);
 
-		cr_ials_gather(half, &w, state, count, filled);
+		gather(half, &w, state, count, filled);
 		filled += count;
 		if (filled == w.panel_rows || state->next == state->end)
 			add_panel(half, &w, filled, state->next);
@@ -437,10 +439,9 @@ complete_system(const CrIalsWorkspace *w, double regularization, int32_t constan
 	return sum / w->factors;
 }
 
-/* Four sums each, so that additions need not wait for each other. */
-void
-cr_ials_sum_products(const float *x, const double *b, int32_t stride, double *x_dot_b,
-					 double *x_dot_x)
+/* x.b and x.x: four sums each, so that additions need not wait for each other. */
+static void
+sum_products(const float *x, const double *b, int32_t stride, double *x_dot_b, double *x_dot_x)
 {
 	double		with_b[4] = {0};
 	double		with_x[4] = {0};
@@ -493,7 +494,7 @@ add_explicit_loss(const CrIalsHalf *half, const CrIalsWorkspace *w, const CrIals
 
 	for (int32_t i = 0; i < w->factors; i++)
 		excess -= (double) w->residual[i] * w->solution[i];
-	cr_ials_sum_products(w->solution, w->right_sum, w->stride, &x_dot_b, &x_dot_x);
+	sum_products(w->solution, w->right_sum, w->stride, &x_dot_b, &x_dot_x);
 	loss->fit += state->square - x_dot_b - excess;
 	loss->penalty += regularization * (x_dot_x - 1.0);
 }
@@ -559,7 +560,7 @@ finish_primal(const CrIalsHalf *half, const CrIalsWorkspace *w, const CrIalsRow 
 		add_explicit_loss(half, w, state, regularization, loss);
 		return CR_OK;
 	}
-	cr_ials_sum_products(w->solution, w->right_sum, w->stride, &x_dot_b, &x_dot_x);
+	sum_products(w->solution, w->right_sum, w->stride, &x_dot_b, &x_dot_x);
 	loss->fit += state->weight_sum - x_dot_b;
 	loss->penalty += regularization * x_dot_x;
 	return CR_OK;
@@ -578,7 +579,7 @@ finish_dual(const CrIalsHalf *half, const CrIalsWorkspace *w, const CrIalsRow *s
 	if (cr_ials_dual_solve(half, w, state, regularization, &fit) == CR_OK)
 	{
 		keep_solution(half, w, state->row);
-		cr_ials_sum_products(w->solution, w->right_sum, w->stride, &x_dot_b, &x_dot_x);
+		sum_products(w->solution, w->right_sum, w->stride, &x_dot_b, &x_dot_x);
 		loss->fit += fit;
 		loss->penalty += regularization * x_dot_x;
 		return CR_OK;

@@ -40,13 +40,6 @@ extern CrIalsWorkspace cr_ials_carve(const CrIalsParams *params, void *workspace
 extern CrGather cr_ials_next_events(const CrIalsHalf *half, const CrIalsWorkspace *w,
 									CrIalsRow *state, int32_t count, int32_t filled);
 
-/* Gather them, scaled by the roots of their confidences. */
-extern void cr_ials_gather(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state,
-						   int32_t count, int32_t filled);
-
-/* b of the panel joins the sum. */
-extern void cr_ials_flush_right(const CrIalsWorkspace *w);
-
 /* Is a row of so many events to be solved in its dual form? */
 extern int	cr_ials_prefers_dual(const CrIalsHalf *half, int64_t events);
 
@@ -63,10 +56,6 @@ extern int	cr_ials_cg_add(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIa
 						   int64_t max_events);
 extern CrStatus cr_ials_cg_finish(const CrIalsHalf *half, const CrIalsWorkspace *w,
 								  const CrIalsRow *state, CrIalsLoss *loss);
-
-/* x.b and x.x */
-extern void cr_ials_sum_products(const float *x, const double *b, int32_t stride, double *x_dot_b,
-								 double *x_dot_x);
 
 /* An element of the sum of partial Gram matrices, each of k * k elements, added up in order. */
 static inline double
