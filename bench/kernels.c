@@ -6,7 +6,7 @@
  *			kernels [-k FACTORS,...] [-l LEVEL,...] [-s SOLVER,...] [-e EPOCHS] [-w] [-a A0] [-r LAMBDA] [-g]
  *
  * Reads integer pairs as COPY binary writes them, ordered by user, and trains
- * with one thread for EPOCHS epochs per combination.  A line has the smallest
+ * with one thread for EPOCHS epochs per combination.  A line has the mean
  * CPU time of an epoch, in whole and by half step, the arithmetic rate by the
  * lower bound 2 nnz k(k+1) + (U+I) k^3/3, its share of what sgemm reaches here,
  * and the loss after each epoch.  SOLVER: cholesky, cg, or blas: exact by CBLAS
@@ -61,7 +61,7 @@ typedef struct Side
 	CrCsr		csr;
 	float	   *factors;
 	CrIalsHalf	half;
-	double		cpu;			/* the least of an epoch's */
+	double		cpu;			/* of all epochs */
 } Side;
 
 typedef struct Run
@@ -76,7 +76,6 @@ typedef struct Run
 	double	   *partial;
 	void	   *workspace;
 	double		loss[EPOCHS_MAX];
-	double		cpu;			/* the least of an epoch */
 } Run;
 
 static float *
@@ -115,7 +114,6 @@ half_step(Run *run, Side *side, const Side *other)
 {
 	CrIalsLoss	loss = {0, 0};
 	double		began = cpu_seconds();
-	double		taken;
 	CrStatus	status;
 
 	compute_gram(run, side, other);
@@ -124,8 +122,7 @@ half_step(Run *run, Side *side, const Side *other)
 		cr_ials_solve_rows(&side->half, 0, side->csr.rows, &loss, run->workspace);
 	if (status != CR_OK)
 		fail("a row could not be solved");
-	taken = cpu_seconds() - began;
-	side->cpu = side->cpu == 0 || taken < side->cpu ? taken : side->cpu;
+	side->cpu += cpu_seconds() - began;
 	return loss;
 }
 
@@ -182,11 +179,13 @@ report(const Run *run, int epochs, double peak)
 	double		k = run->params.factors;
 	double		work = 2.0 * (double) run->users.csr.start[run->users.csr.rows] * k * (k + 1) +
 		(double) (run->users.csr.rows + run->items.csr.rows) * k * k * k / 3;
-	double		rate = work / (run->users.cpu + run->items.cpu);
+	double		users = run->users.cpu / epochs;
+	double		items = run->items.cpu / epochs;
+	double		rate = work / (users + items);
 
 	printf("%-8s %-8s k=%-3d cpu s/epoch %.3f (users %.3f items %.3f) nominally %.1f GFLOP/s = %.0f%% of sgemm; loss",
 		   solver_names[run->solver], cr_simd_name(run->params.simd), run->params.factors,
-		   run->users.cpu + run->items.cpu, run->users.cpu, run->items.cpu, 1e-9 * rate,
+		   users + items, users, items, 1e-9 * rate,
 		   100 * rate / peak);
 	for (int epoch = 0; epoch < epochs; epoch++)
 		printf(" %.10g", run->loss[epoch]);

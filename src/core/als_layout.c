@@ -36,7 +36,8 @@ plan_units(CrAlsSideLayout *side, const CrAlsShape *shape)
 /*
  * Which rows are heavy: those of two parts or more.  CG goes over events in a time that
  * grows with k, not with its square: where factors are many, it leaves only longer
- * rows to parts, which are solved exactly.
+ * rows to parts, which are factored; and exact half steps those that it would gather
+ * more than once.
  */
 static void
 plan_parts(CrAlsSideLayout *side, const CrAlsShape *shape)
@@ -45,7 +46,8 @@ plan_parts(CrAlsSideLayout *side, const CrAlsShape *shape)
 	int64_t		cheap = shape->cg_steps > 0 ? cr_smaller(factors, CG_PART_FACTORS_MAX) : factors;
 
 	side->part_events = cr_smaller(PART_WORK / (factors * factors), PART_EVENTS_MAX);
-	side->heavy_events = 2 * cr_smaller(PART_WORK / (factors * cheap), PART_EVENTS_MAX);
+	side->heavy_events = cr_larger(2 * cr_smaller(PART_WORK / (factors * cheap), PART_EVENTS_MAX),
+								   cr_ials_cached_rows(shape->factors) + 1);
 	side->heavy_max = cr_smaller(shape->pairs / side->heavy_events, side->rows);
 }
 

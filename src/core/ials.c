@@ -53,10 +53,10 @@ panel_rows(int32_t stride)
 	return rows > PANEL_ROWS_MIN ? rows : PANEL_ROWS_MIN;
 }
 
-static int32_t
-cached_rows(int32_t stride)
+int32_t
+cr_ials_cached_rows(int32_t factors)
 {
-	int32_t		rows = CACHED_FLOATS / stride / CR_LANES_MAX * CR_LANES_MAX;
+	int32_t		rows = CACHED_FLOATS / cr_factor_stride(factors) / CR_LANES_MAX * CR_LANES_MAX;
 
 	return rows < CACHED_ROWS ? rows : CACHED_ROWS;
 }
@@ -66,7 +66,7 @@ cr_ials_workspace_size(int32_t factors)
 {
 	size_t		stride = (size_t) cr_factor_stride(factors);
 	size_t		ld = stride + CR_LANES_MAX;
-	size_t		rows = (size_t) cached_rows((int32_t) stride);
+	size_t		rows = (size_t) cr_ials_cached_rows(factors);
 	size_t		floats = 2 * stride * ld + stride * CR_LANES_MAX + rows * stride +
 		rows + 7 * stride;
 
@@ -86,7 +86,7 @@ cr_ials_carve(const CrIalsParams *params, void *workspace)
 	w.stride = (int32_t) stride;
 	w.ld = (int32_t) ld;
 	w.panel_rows = panel_rows(w.stride);
-	w.cached_rows = cached_rows(w.stride);
+	w.cached_rows = cr_ials_cached_rows(w.factors);
 	w.normal = (float *) workspace;
 	w.factored = w.normal + stride * ld;
 	w.inverse = w.factored + stride * ld;
@@ -171,7 +171,7 @@ choose_method(const CrIalsHalf *half, int64_t events)
 {
 	if (cr_ials_prefers_dual(half, events))
 		return CR_IALS_DUAL;
-	return half->cg_steps > 0 ? CR_IALS_CG : CR_IALS_PRIMAL;
+	return cr_ials_prefers_cg(half, events) ? CR_IALS_CG : CR_IALS_PRIMAL;
 }
 
 int
@@ -183,13 +183,9 @@ cr_ials_row_is_improved(const CrIalsHalf *half, int64_t row)
 }
 
 static void
-begin_state(const CrIalsHalf *half, int64_t row, CrIalsRow *state)
+begin_sums(CrIalsRow *state)
 {
-	state->row = row;
-	state->method = CR_IALS_PRIMAL;
-	state->first = half->interactions->start[row];
 	state->next = state->first;
-	state->end = half->interactions->start[row + 1];
 	state->weight_sum = 0.0;
 	state->pass = 0;
 	state->square = 0.0;
@@ -198,20 +194,36 @@ begin_state(const CrIalsHalf *half, int64_t row, CrIalsRow *state)
 	state->fit = 0.0;
 }
 
+static void
+begin_state(const CrIalsHalf *half, int64_t row, CrIalsRow *state)
+{
+	state->row = row;
+	state->method = CR_IALS_PRIMAL;
+	state->first = half->interactions->start[row];
+	state->end = half->interactions->start[row + 1];
+	begin_sums(state);
+}
+
+static void
+begin_method(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state,
+			 CrIalsMethod method)
+{
+	clear_right(w);
+	state->method = method;
+	if (method == CR_IALS_CG)
+		cr_ials_cg_begin(half, w, state);
+	else if (method == CR_IALS_PRIMAL)
+		begin_normal(half, w);
+}
+
 void
 cr_ials_row_begin(const CrIalsHalf *half, int64_t row, CrIalsRow *state, void *workspace)
 {
 	CrIalsWorkspace w = cr_ials_carve(half->params, workspace);
 
 	begin_state(half, row, state);
-	if (state->next == state->end)
-		return;					/* nothing will be solved */
-	clear_right(&w);
-	state->method = choose_method(half, state->end - state->next);
-	if (state->method == CR_IALS_CG)
-		cr_ials_cg_begin(half, &w, state);
-	else if (state->method == CR_IALS_PRIMAL)
-		begin_normal(half, &w);
+	if (state->next < state->end)	/* otherwise nothing will be solved */
+		begin_method(half, &w, state, choose_method(half, state->end - state->next));
 }
 
 static double
@@ -309,6 +321,20 @@ add_panel(const CrIalsHalf *half, const CrIalsWorkspace *w, int32_t filled, int6
 	flush_right(w);
 }
 
+/* Some more passes; if they lead nowhere, the row begins anew, and is factored, with all remedies of that. */
+static int
+improve(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, int64_t max_events)
+{
+	if (cr_ials_cg_add(half, w, state, max_events))
+		return 1;
+	if (!cr_ials_cg_has_failed(w, state))
+		return 0;
+	begin_sums(state);
+	begin_method(half, w, state, cr_ials_factors_dual(half, state->end - state->first) ?
+				 CR_IALS_DUAL : CR_IALS_PRIMAL);
+	return 1;
+}
+
 int
 cr_ials_row_add(const CrIalsHalf *half, CrIalsRow *state, int64_t max_events, void *workspace)
 {
@@ -317,7 +343,7 @@ cr_ials_row_add(const CrIalsHalf *half, CrIalsRow *state, int64_t max_events, vo
 	int64_t		stop = state->next + (max_events < left ? max_events : left);
 
 	if (state->method == CR_IALS_CG)
-		return cr_ials_cg_add(half, &w, state, max_events);
+		return improve(half, &w, state, max_events);
 	if (state->method == CR_IALS_DUAL)
 	{
 		if (left > 0)
@@ -605,7 +631,10 @@ cr_ials_row_finish(const CrIalsHalf *half, CrIalsRow *state, CrIalsLoss *loss, v
 		return CR_OK;
 	}
 	if (state->method == CR_IALS_CG)
-		return cr_ials_cg_finish(half, &w, state, loss);
+	{
+		cr_ials_cg_finish(half, &w, state, loss);
+		return CR_OK;
+	}
 	regularization = cr_ials_row_regularization(half->params, state->weight_sum, csr->columns);
 	if (state->method == CR_IALS_DUAL)
 		return finish_dual(half, &w, state, regularization, loss);

@@ -20,7 +20,8 @@
  * t = (sqrt(c_j)), a short row is solved in its dual form by n equations instead
  * of k (Woodbury's identity):
  *		x = D^-1 Z' s,  (I + Z D^-1 Z') s = t
- * and conjugate gradients need no product with G, and have a preconditioner.
+ * and conjugate gradients need no product with G, and have a preconditioner, with
+ * which rows of more events than a few are solved exactly, too.
  *
  * Memory: factor matrices are row-major with leading dimension
  * cr_factor_stride(factors) floats; the padding holds zeros.  The caller owns
@@ -59,7 +60,8 @@ typedef struct CrIalsHalf
 								 * a0 * Y'Y as float, full symmetric; not read where there is a spectrum */
 	const float *spectrum;		/* NULL, or cr_factor_stride(k) floats: Y'Y is diagonal, and has these; padding
 								 * zero */
-	float	   *solved;			/* interactions->rows rows of factors, overwritten */
+	float	   *solved;			/* interactions->rows rows of factors, overwritten; what they are before is where
+								 * rows begin that cr_ials_row_is_improved() */
 	int			cg_steps;		/* 0: solve exactly; else improve "solved" by so many steps of
 								 * conjugate gradients (Takacs, Pilaszy & Tikk 2011) */
 	int			is_explicit;	/* see below; cg_steps is 0 and spectrum NULL then */
@@ -121,6 +123,9 @@ extern int32_t cr_factor_stride(int32_t factors);
 
 extern size_t cr_ials_workspace_size(int32_t factors);
 
+/* The events of the longest row that is gathered once, however often CG goes over it. */
+extern int32_t cr_ials_cached_rows(int32_t factors);
+
 /*
  * gram += sum over rows [from, to) of y y' in double, k x k with leading
  * dimension k, upper triangle; float partials of CR_GRAM_ROWS rows, added in
@@ -144,8 +149,9 @@ extern double cr_ials_row_regularization(const CrIalsParams *params, double weig
 
 /*
  * Will the row be improved from the values that it has?  Others need not hold
- * anything that makes sense.
+ * anything that makes sense.  cr_ials_improves() says whether there are such rows.
  */
+extern int	cr_ials_improves(const CrIalsHalf *half);
 extern int	cr_ials_row_is_improved(const CrIalsHalf *half, int64_t row);
 
 /* Start row "row": A = a0*G, b = 0. */
@@ -154,8 +160,9 @@ extern void cr_ials_row_begin(const CrIalsHalf *half, int64_t row, CrIalsRow *st
 
 /*
  * Accumulate at most max_events more events; returns true while some are left.
- * CG goes over the events once more for each step.  Rows that are solved in
- * their dual form, and those that CG gathers once, are done in one call.
+ * CG goes over the events once more for each step, and where it fails, the row begins
+ * anew and is factored.  Rows that are solved in their dual form, and those that CG
+ * gathers once, are done in one call, or two.
  */
 extern int	cr_ials_row_add(const CrIalsHalf *half, CrIalsRow *state, int64_t max_events,
 							void *workspace);

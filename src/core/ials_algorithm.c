@@ -53,7 +53,7 @@ static const CrParameter ials_parameters[] = {
 		.name = "solver", .type = CR_PARAMETER_CHOICE, .low = CR_SOLVER_CHOLESKY,
 		.high = CR_SOLVER_CG, .choices = {"cholesky", "cg"}, .from_data = 1, .preset = NAN,
 		.offset = CR_COMMON(solver),
-		.meaning = "how embeddings are computed: exactly, or by conjugate gradients"
+		.meaning = "how embeddings are computed: exactly, or by a few steps of conjugate gradients"
 	}
 };
 

@@ -1,6 +1,6 @@
 /*
  * ials_cg.c
- *		Improving rows of an implicit-ALS half step by conjugate gradients.
+ *		Improving rows of an implicit-ALS half step by conjugate gradients, some steps or to the end.
  *
  * A row starts from the solution that it has, and goes over its events once
  * for the residual and once for each step; A is never formed.  The last step
@@ -11,6 +11,11 @@
  * passes.  Passes of longer rows gather again, panel by panel, and can be cut
  * into slices anywhere.
  *
+ * In an exact half step a row goes on until float has no more to give, which as a
+ * rule takes 4 to 10 passes, and less time than to sum up A and factor it.
+ * M^-1/2 A M^-1/2 has most of its eigenvalues near 1, so that r'M^-1 r is about the
+ * square of the error in the norm of A; that of the solution is x.b.
+ *
  * The loss comes along: f(x) = x'Ax - 2x.b is -x.b - x.(b - Ax) at the start,
  * and a step of length r'M^-1 r / p'Ap takes that times r'M^-1 r off it.
  */
@@ -20,6 +25,25 @@
 #include "core/ials_workspace.h"
 
 #define GAIN_MIN		1e-12	/* of the loss of x = 0: to gain less is rounding */
+#define CONVERGED		1e-12	/* r'M^-1 r, of x.b: one more step, and the error is that of a float
+								 * factorisation */
+#define FAR_AWAY		4.0		/* so many times the loss of x = 0, a row does not converge to that error */
+#define CONVERGING_PASSES	32	/* a row that needs more is better factored */
+#define CONVERGING_FACTORS	48	/* with less, a row is factored in the time of a few passes */
+
+int
+cr_ials_improves(const CrIalsHalf *half)
+{
+	return half->cg_steps > 0 ||
+		(half->spectrum != NULL && half->params->factors >= CONVERGING_FACTORS);
+}
+
+int
+cr_ials_prefers_cg(const CrIalsHalf *half, int64_t events)
+{
+	return half->cg_steps > 0 ||
+		(cr_ials_improves(half) && events <= cr_ials_cached_rows(half->params->factors));
+}
 
 /* image = a0 * G * direction, to which the events are added next. */
 static void
@@ -49,10 +73,13 @@ cr_ials_cg_begin(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *st
 	begin_pass(half, w, state);
 }
 
+/* Rows that converge are gathered once, so that their sum of weights is known behind the first pass. */
 static int
 is_last_pass(const CrIalsHalf *half, const CrIalsRow *state)
 {
-	return state->pass == half->cg_steps;
+	if (half->cg_steps > 0)
+		return state->pass == half->cg_steps;
+	return state->pass > 0 && state->square <= CONVERGED * (state->weight_sum - state->fit);
 }
 
 /* The next events are gathered into the panel from row "filled" on, and added to the image. */
@@ -117,6 +144,9 @@ first_direction(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *sta
 	state->fit = state->weight_sum - state->events_sum -
 		w->kernels->dot(w->solution, residual, w->stride);
 	state->square = w->kernels->dot(residual, direction, w->stride);
+	/* From far away a float's error is that of where the row was, not of where it goes. */
+	if (half->cg_steps == 0 && state->fit > FAR_AWAY * state->weight_sum)
+		state->square = NAN;
 	/* What is to be gained is r'A^-1 r: with M about r'M^-1 r, without at most r'r over the least of A. */
 	if (state->square <= gain_min * (half->spectrum == NULL ? state->regularization : 1.0))
 		state->square = 0.0;
@@ -164,7 +194,7 @@ end_pass(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state)
 	}
 	else
 		step(half, w, state);
-	if (!(state->square > 0.0))
+	if (!(state->square > 0.0) || (half->cg_steps == 0 && state->pass == CONVERGING_PASSES))
 		return 0;
 	state->pass++;
 	begin_pass(half, w, state);
@@ -233,31 +263,22 @@ cr_ials_cg_add(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *stat
 	return 1;
 }
 
-static int
-is_finite(const float *x, int32_t stride)
+int
+cr_ials_cg_has_failed(const CrIalsWorkspace *w, const CrIalsRow *state)
 {
-	int			finite = 1;
+	int			is_finite = isfinite(state->fit) != 0;
 
-	for (int32_t i = 0; i < stride; i++)
-		finite &= isfinite(x[i]) != 0;
-	return finite;
+	for (int32_t i = 0; i < w->stride; i++)
+		is_finite &= isfinite(w->solution[i]) != 0;
+	return !is_finite || state->square != 0.0;
 }
 
-/* Where floats overflow, the row is solved exactly after all, which has its own remedies. */
-CrStatus
+void
 cr_ials_cg_finish(const CrIalsHalf *half, const CrIalsWorkspace *w, const CrIalsRow *state,
 				  CrIalsLoss *loss)
 {
-	if (!is_finite(w->solution, w->stride) || !isfinite(state->fit) || !isfinite(state->square))
-	{
-		CrIalsHalf	exact = *half;
-
-		exact.cg_steps = 0;
-		return cr_ials_solve_rows(&exact, state->row, state->row + 1, loss, w->normal);
-	}
 	loss->fit += state->fit;
 	loss->penalty += state->regularization * w->kernels->dot(w->solution, w->solution, w->stride);
 	memcpy(half->solved + (size_t) state->row * w->stride, w->solution,
 		   (size_t) w->stride * sizeof(float));
-	return CR_OK;
 }

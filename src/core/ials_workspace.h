@@ -40,8 +40,12 @@ extern CrIalsWorkspace cr_ials_carve(const CrIalsParams *params, void *workspace
 extern CrGather cr_ials_next_events(const CrIalsHalf *half, const CrIalsWorkspace *w,
 									CrIalsRow *state, int32_t count, int32_t filled);
 
-/* Is a row of so many events to be solved in its dual form? */
+/* Is a row of so many events to be solved in its dual form, or else by CG? */
 extern int	cr_ials_prefers_dual(const CrIalsHalf *half, int64_t events);
+extern int	cr_ials_prefers_cg(const CrIalsHalf *half, int64_t events);
+
+/* And where CG has failed: in its dual form, or in the primal one? */
+extern int	cr_ials_factors_dual(const CrIalsHalf *half, int64_t events);
 
 /*
  * Solve a row that is in the panel as a whole into w->solution; *fit is its term
@@ -54,8 +58,11 @@ extern CrStatus cr_ials_dual_solve(const CrIalsHalf *half, const CrIalsWorkspace
 extern void cr_ials_cg_begin(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state);
 extern int	cr_ials_cg_add(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state,
 						   int64_t max_events);
-extern CrStatus cr_ials_cg_finish(const CrIalsHalf *half, const CrIalsWorkspace *w,
-								  const CrIalsRow *state, CrIalsLoss *loss);
+extern void cr_ials_cg_finish(const CrIalsHalf *half, const CrIalsWorkspace *w,
+							  const CrIalsRow *state, CrIalsLoss *loss);
+
+/* After the last pass: has a float overflowed, or would an exact solution take too many passes? */
+extern int	cr_ials_cg_has_failed(const CrIalsWorkspace *w, const CrIalsRow *state);
 
 /* An element of the sum of partial Gram matrices, each of k * k elements, added up in order. */
 static inline double

@@ -105,6 +105,14 @@ half_step(const EngineView *view, const EnginePhase *phase)
 	return half;
 }
 
+static bool
+improves(const EngineView *view, const EnginePhase *phase)
+{
+	CrIalsHalf	half = half_step(view, phase);
+
+	return cr_ials_improves(&half) != 0;
+}
+
 /* Finite interactions whose solution is not finite: that is divergence too. */
 static void
 check_solution(CrStatus status, const EngineSide *side)
@@ -408,7 +416,7 @@ phase_units(const EngineView *view, const EnginePhase *phase)
 		case STEP_TURN:
 			if (!is_turned)
 				return 0;
-			return turn_units(fixed) + (half_step(view, phase).cg_steps > 0 ? turn_units(solved) : 0);
+			return turn_units(fixed) + (improves(view, phase) ? turn_units(solved) : 0);
 		case STEP_SOLVE:
 			return solved->layout->units;
 		case STEP_REDUCE:

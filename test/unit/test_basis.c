@@ -361,13 +361,129 @@ the_dual_form_does_without_the_primal_one(void)
 			double		fit = NAN;
 
 			cr_ials_row_begin(&s->half, row, &state, s->workspace);
-			CHECK((state.method == CR_IALS_DUAL) == (lengths[row] <= 7 * all_factors[i] / 8));
+			CHECK((state.method == CR_IALS_DUAL) ==
+				  (lengths[row] <= (all_factors[i] < 48 ? 7 * all_factors[i] / 8 : 40)));
 			if (state.method != CR_IALS_DUAL)
 				continue;
 			CHECK(!cr_ials_row_add(&s->half, &state, 1, s->workspace));
 			CHECK(cr_ials_dual_solve(&s->half, &w, &state, 0.1, &fit) == CR_OK);
 			CHECK(isfinite(fit));
 		}
+		system_free(s);
+	}
+}
+
+/* The error of a row's solution in the norm of A, relative to the solution. */
+static double
+energy_error(const System *s, int64_t row, const double *expected, double *a, double *b)
+{
+	int32_t		k = s->params.factors;
+	const float *x = s->solved + (size_t) row * s->stride;
+	double		of_error = 0;
+	double		of_solution = 0;
+
+	dense_system(s, row, a, b);
+	expected += row * k;
+	for (int32_t i = 0; i < k; i++)
+	{
+		for (int32_t j = i; j < k; j++)
+		{
+			double		twice = (i == j ? 1 : 2) * a[(size_t) i * k + j];
+
+			of_error += twice * (x[i] - expected[i]) * (x[j] - expected[j]);
+			of_solution += twice * expected[i] * expected[j];
+		}
+	}
+	return sqrt(of_error / of_solution);
+}
+
+/* Solve a row from what it holds; returns what has solved it. */
+static CrIalsMethod
+solve_row(System *s, int64_t row, CrIalsLoss *loss)
+{
+	CrIalsRow	state;
+
+	cr_ials_row_begin(&s->half, row, &state, s->workspace);
+	while (cr_ials_row_add(&s->half, &state, 100, s->workspace))
+		;
+	CHECK(cr_ials_row_finish(&s->half, &state, loss, s->workspace) == CR_OK);
+	return state.method;
+}
+
+/* Longer rows of exact half steps converge, from nothing or from anywhere near, as closely as factors in float solve them. */
+static void
+longer_rows_converge(void)
+{
+	static const int64_t lengths[] = {41, 47, 64, 90, 128, 200, 333, 600};
+	static const int32_t factors[] = {48, 64, 100, 256};
+
+	for (int i = 0; i < 8; i++)
+	{
+		System	   *s = system_make(factors[i / 2], i % 2, lengths, 8);
+		size_t		k = (size_t) s->params.factors;
+		double	   *a = unit_alloc(k * k * sizeof(double));
+		double	   *b = unit_alloc(k * sizeof(double));
+		double	   *expected;
+		double		fit;
+
+		turn_items(s);
+		expected = reference_solutions(s, &fit);
+		for (int start = 0; start < 2 * (1 + (int) cr_simd_best()); start++)
+		{
+			CrIalsLoss	loss = {0, 0};
+
+			s->params.simd = (CrSimd) (start / 2);
+			memset(s->solved, 0, 8 * s->stride * sizeof(float));
+			if (start % 2 == 1)
+				random_factors(s->solved, 8, (int32_t) k, (uint64_t) start);
+			for (int64_t row = 0; row < 8; row++)
+			{
+				CHECK(solve_row(s, row, &loss) == CR_IALS_CG);
+				CHECK(energy_error(s, row, expected, a, b) < 2e-6);
+			}
+			check_solutions(&s->half, 8, expected, 2e-5);
+			CHECK_NEAR(loss.fit, fit, 1e-5 * fit);
+		}
+		free(a);
+		free(b);
+		free(expected);
+		system_free(s);
+	}
+}
+
+/* What CG cannot begin with, begins too far from, or takes too long for is factored, in the form that suits its length. */
+static void
+rows_that_do_not_converge_are_factored(void)
+{
+	static const int64_t lengths[] = {41, 56, 57, 200, 600};
+	enum
+	{
+		NOT_FINITE, NOT_FINITE_CG, FAR_AWAY, HARD
+	};
+
+	for (int i = 0; i < 8; i++)
+	{
+		System	   *s = system_make(64, i % 2, lengths, i / 2 == HARD ? 3 : 5);
+		int			is_hard = i / 2 == HARD;
+		CrIalsLoss	loss = {0, 0};
+		double	   *expected;
+		double		fit;
+
+		if (is_hard)
+		{
+			s->params.unobserved_weight = 0;
+			s->params.regularization = 1e-6;
+		}
+		turn_items(s);
+		expected = reference_solutions(s, &fit);
+		for (size_t f = 0; !is_hard && f < 5 * s->stride; f++)
+			s->solved[f] = i / 2 == FAR_AWAY ? 100 : NAN;
+		s->half.cg_steps = i / 2 == NOT_FINITE_CG ? 2 : 0;
+		for (int64_t row = 0; row < s->users.rows; row++)
+			CHECK(solve_row(s, row, &loss) == (lengths[row] <= 56 ? CR_IALS_DUAL : CR_IALS_PRIMAL));
+		check_solutions(&s->half, s->users.rows, expected, is_hard ? 5e-3 : 2e-4);
+		CHECK_NEAR(loss.fit, fit, (is_hard ? 1e-3 : 1e-5) * fit);
+		free(expected);
 		system_free(s);
 	}
 }
@@ -457,7 +573,7 @@ cg_gets_further_in_the_eigenbasis(void)
 	}
 }
 
-/* What is improved is what CG does; it alone needs the row's old values in the basis. */
+/* What is improved is what CG does, in exact half steps, too; it alone needs the row's old values in the basis. */
 static void
 improved_rows_are_turned(void)
 {
@@ -471,17 +587,23 @@ improved_rows_are_turned(void)
 	memcpy(old, s->solved, 5 * s->stride * sizeof(float));
 	memcpy(turned, s->solved, 5 * s->stride * sizeof(float));
 	cr_basis_turn(&s->basis, &s->params, turned, 0, 5, s->workspace);
-	s->half.cg_steps = 2;
-	cr_basis_turn_improved(&s->basis, &s->half, 0, 5, s->workspace);
-	for (int64_t row = 0; row < 5; row++)
+	for (s->half.cg_steps = 0; s->half.cg_steps <= 2; s->half.cg_steps += 2)
 	{
-		int			is_improved = lengths[row] >= 200;
+		memcpy(s->solved, old, 5 * s->stride * sizeof(float));
+		CHECK(cr_ials_improves(&s->half));
+		cr_basis_turn_improved(&s->basis, &s->half, 0, 5, s->workspace);
+		for (int64_t row = 0; row < 5; row++)
+		{
+			int			is_improved = lengths[row] >= 200;
 
-		CHECK(cr_ials_row_is_improved(&s->half, row) == is_improved);
-		for (size_t f = (size_t) row * s->stride; f < (size_t) (row + 1) * s->stride; f++)
-			CHECK_NEAR(s->solved[f], is_improved ? turned[f] : old[f], 1e-5);
+			CHECK(cr_ials_row_is_improved(&s->half, row) == is_improved);
+			for (size_t f = (size_t) row * s->stride; f < (size_t) (row + 1) * s->stride; f++)
+				CHECK_NEAR(s->solved[f], is_improved ? turned[f] : old[f], 1e-5);
+		}
 	}
 	s->half.cg_steps = 0;
+	s->half.spectrum = NULL;
+	CHECK(!cr_ials_improves(&s->half));
 	for (int64_t row = 0; row < 5; row++)
 		CHECK(!cr_ials_row_is_improved(&s->half, row));
 	free(old);
@@ -587,6 +709,8 @@ UNIT_MAIN(UNIT_TEST(turning_diagonalises_and_can_be_undone),
 		  UNIT_TEST(turning_in_pieces_gives_the_same_bits),
 		  UNIT_TEST(exact_rows_are_those_of_lapack),
 		  UNIT_TEST(the_dual_form_does_without_the_primal_one),
+		  UNIT_TEST(longer_rows_converge),
+		  UNIT_TEST(rows_that_do_not_converge_are_factored),
 		  UNIT_TEST(rubbish_in_the_workspace_does_not_matter),
 		  UNIT_TEST(cg_approaches_the_exact_rows),
 		  UNIT_TEST(cg_gets_further_in_the_eigenbasis),
