@@ -220,7 +220,7 @@ train(Run *run, const Options *options, double peak)
 {
 	int32_t		k = run->params.factors;
 	size_t		stride = (size_t) cr_factor_stride(k);
-	size_t		size = cr_ials_workspace_size(k);
+	size_t		size = cr_ials_workspace_size(k, CR_IALS_CACHED_EVENTS);
 
 	run->users.factors = allocate((size_t) run->users.csr.rows * stride * sizeof(float));
 	run->items.factors = allocate((size_t) run->items.csr.rows * stride * sizeof(float));

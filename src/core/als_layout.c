@@ -33,10 +33,17 @@ plan_units(CrAlsSideLayout *side, const CrAlsShape *shape)
 		(shape->pairs + side->rows * side->row_work) / side->unit_work + 1;
 }
 
+/* Depends on the size alone, so that the aggregate, too, learns what train() does. */
+static int
+is_turned(const CrAlsShape *shape)
+{
+	return !shape->is_explicit && shape->users + shape->items >= CR_ALS_TURNED_MIN;
+}
+
 /*
  * Which rows are heavy: those of two parts or more.  CG goes over events in a time that
  * grows with k, not with its square: where factors are many, it leaves only longer
- * rows to parts, which are factored; and exact half steps those that it would gather
+ * rows to parts, which are factored; in exact half steps those that it would gather
  * more than once.
  */
 static void
@@ -46,8 +53,9 @@ plan_parts(CrAlsSideLayout *side, const CrAlsShape *shape)
 	int64_t		cheap = shape->cg_steps > 0 ? cr_smaller(factors, CG_PART_FACTORS_MAX) : factors;
 
 	side->part_events = cr_smaller(PART_WORK / (factors * factors), PART_EVENTS_MAX);
-	side->heavy_events = cr_larger(2 * cr_smaller(PART_WORK / (factors * cheap), PART_EVENTS_MAX),
-								   cr_ials_cached_rows(shape->factors) + 1);
+	side->heavy_events = 2 * cr_smaller(PART_WORK / (factors * cheap), PART_EVENTS_MAX);
+	if (is_turned(shape))
+		side->heavy_events = cr_larger(side->heavy_events, CR_IALS_CACHED_EVENTS + 1);
 	side->heavy_max = cr_smaller(shape->pairs / side->heavy_events, side->rows);
 }
 
@@ -89,7 +97,6 @@ place_side(CrAlsLayout *layout, CrAlsSideLayout *side, const CrAlsShape *shape, 
 	side->heavy = cr_lay(end, side->heavy_max, shape->heavy);
 }
 
-/* Depends on the size alone, so that the aggregate, too, learns what train() does. */
 static void
 place_basis(CrAlsLayout *layout, const CrAlsShape *shape)
 {
@@ -97,7 +104,7 @@ place_basis(CrAlsLayout *layout, const CrAlsShape *shape)
 	int64_t		stride = cr_factor_stride(shape->factors);
 	size_t	   *end = &layout->total;
 
-	layout->is_turned = !shape->is_explicit && shape->users + shape->items >= CR_ALS_TURNED_MIN;
+	layout->is_turned = is_turned(shape);
 	if (!layout->is_turned)
 	{
 		layout->gram = cr_lay(end, factors * stride, sizeof(float));

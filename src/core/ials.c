@@ -18,9 +18,8 @@
 
 #define PANEL_FLOATS		6144	/* 24 KB: a panel stays in the first-level cache */
 #define PANEL_ROWS_MIN		64		/* below this a rank-k update is bound by memory */
+#define PANEL_EVENTS_MIN	512		/* room for a panel, for the dual form, and for turning CR_BASIS_ROWS rows */
 #define FAR_FLOATS			2097152 /* 8 MB: of a larger fixed side, much is not in the cache */
-#define CACHED_FLOATS		1048576	/* 4 MB: from the third-level cache, in order, is faster than anew */
-#define CACHED_ROWS			8192	/* few rows are longer, and with few factors memory counts */
 
 #define JITTER_FIRST		1e-6	/* of the mean diagonal; ten times as much per attempt */
 #define JITTER_LAST			1e-2
@@ -53,22 +52,15 @@ panel_rows(int32_t stride)
 	return rows > PANEL_ROWS_MIN ? rows : PANEL_ROWS_MIN;
 }
 
-int32_t
-cr_ials_cached_rows(int32_t factors)
-{
-	int32_t		rows = CACHED_FLOATS / cr_factor_stride(factors) / CR_LANES_MAX * CR_LANES_MAX;
-
-	return rows < CACHED_ROWS ? rows : CACHED_ROWS;
-}
-
 size_t
-cr_ials_workspace_size(int32_t factors)
+cr_ials_workspace_size(int32_t factors, int64_t longest)
 {
 	size_t		stride = (size_t) cr_factor_stride(factors);
 	size_t		ld = stride + CR_LANES_MAX;
-	size_t		rows = (size_t) cr_ials_cached_rows(factors);
-	size_t		floats = 2 * stride * ld + stride * CR_LANES_MAX + rows * stride +
-		rows + 7 * stride;
+	int32_t		cached = longest < CR_IALS_CACHED_EVENTS ? (int32_t) longest : CR_IALS_CACHED_EVENTS;
+	int32_t		events = cached > PANEL_EVENTS_MIN ? cached : PANEL_EVENTS_MIN;
+	size_t		floats = 2 * stride * ld + stride * CR_LANES_MAX + PANEL_EVENTS_MIN + 7 * stride +
+		(size_t) round_up(events, CR_LANES_MAX) * stride;
 
 	return floats * sizeof(float) + stride * sizeof(double);
 }
@@ -86,13 +78,11 @@ cr_ials_carve(const CrIalsParams *params, void *workspace)
 	w.stride = (int32_t) stride;
 	w.ld = (int32_t) ld;
 	w.panel_rows = panel_rows(w.stride);
-	w.cached_rows = cr_ials_cached_rows(w.factors);
 	w.normal = (float *) workspace;
 	w.factored = w.normal + stride * ld;
 	w.inverse = w.factored + stride * ld;
-	w.panel = w.inverse + stride * CR_LANES_MAX;
-	w.scale = w.panel + (size_t) w.cached_rows * stride;
-	w.right = w.scale + w.cached_rows;
+	w.scale = w.inverse + stride * CR_LANES_MAX;
+	w.right = w.scale + PANEL_EVENTS_MIN;
 	w.solution = w.right + stride;
 	w.diagonal = w.solution + stride;
 	w.residual = w.diagonal + stride;
@@ -100,6 +90,7 @@ cr_ials_carve(const CrIalsParams *params, void *workspace)
 	w.image = w.direction + stride;
 	w.inverse_diagonal = w.image + stride;
 	w.right_sum = (double *) (w.inverse_diagonal + stride);
+	w.panel = (float *) (w.right_sum + stride);
 	return w;
 }
 

@@ -41,6 +41,12 @@
 #define CR_FACTORS_MAX		512
 #define CR_GRAM_ROWS		2048	/* rows of factors per float partial of a Gram matrix */
 
+/*
+ * The longest row that CG gathers once, however often it goes over it: in order, memory is
+ * faster than anew, and few rows are longer.
+ */
+#define CR_IALS_CACHED_EVENTS	8192
+
 typedef struct CrIalsParams
 {
 	int32_t		factors;		/* k, 1 .. CR_FACTORS_MAX */
@@ -121,10 +127,11 @@ typedef struct CrIalsLoss
 /* Floats from one factor row to the next: factors rounded up to a multiple of 16. */
 extern int32_t cr_factor_stride(int32_t factors);
 
-extern size_t cr_ials_workspace_size(int32_t factors);
-
-/* The events of the longest row that is gathered once, however often CG goes over it. */
-extern int32_t cr_ials_cached_rows(int32_t factors);
+/*
+ * For rows of up to so many events, of which there cannot be more than columns; rows that CG
+ * does not solve need no more than those of none.
+ */
+extern size_t cr_ials_workspace_size(int32_t factors, int64_t longest);
 
 /*
  * gram += sum over rows [from, to) of y y' in double, k x k with leading
@@ -161,8 +168,8 @@ extern void cr_ials_row_begin(const CrIalsHalf *half, int64_t row, CrIalsRow *st
 /*
  * Accumulate at most max_events more events; returns true while some are left.
  * CG goes over the events once more for each step, and where it fails, the row begins
- * anew and is factored.  Rows that are solved in their dual form, and those that CG
- * gathers once, are done in one call, or two.
+ * anew and is factored.  Rows in their dual form, and of CG whole passes over up to
+ * CR_IALS_CACHED_EVENTS, are done in one call.
  */
 extern int	cr_ials_row_add(const CrIalsHalf *half, CrIalsRow *state, int64_t max_events,
 							void *workspace);

@@ -7,9 +7,9 @@
  * wants no new residual, so that the last pass only measures how far to go.
  * Where Y'Y is diagonal, what it has from the unobserved, from the penalty, and
  * on average from a row's events is a preconditioner: two steps with it bring
- * more than three without.  Events that fit the cache are gathered once for all
- * passes.  Passes of longer rows gather again, panel by panel, and can be cut
- * into slices anywhere.
+ * more than three without.  Rows of up to CR_IALS_CACHED_EVENTS are gathered once
+ * for all passes.  Passes of longer rows gather again, panel by panel, and can be
+ * cut into slices anywhere.
  *
  * In an exact half step a row goes on until float has no more to give, which as a
  * rule takes 4 to 10 passes, and less time than to sum up A and factor it.
@@ -42,7 +42,7 @@ int
 cr_ials_prefers_cg(const CrIalsHalf *half, int64_t events)
 {
 	return half->cg_steps > 0 ||
-		(cr_ials_improves(half) && events <= cr_ials_cached_rows(half->params->factors));
+		(cr_ials_improves(half) && events <= CR_IALS_CACHED_EVENTS);
 }
 
 /* image = a0 * G * direction, to which the events are added next. */
@@ -201,21 +201,36 @@ end_pass(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state)
 	return 1;
 }
 
-/* A row that is gathered once. */
 static void
-run_cached(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state)
+gather_whole(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, int32_t events)
 {
-	int32_t		events = (int32_t) (state->end - state->first);
-
 	for (int32_t done = 0; done < events; done += w->panel_rows)
 	{
 		int32_t		left = events - done;
 
 		gather_panel(half, w, state, left < w->panel_rows ? left : w->panel_rows, done);
 	}
-	while (end_pass(half, w, state))
-		use_panel(half, w, state, state->first, events);
-	state->next = state->end;
+}
+
+/* A row that is gathered once stays in the panel: a slice is one pass or more. */
+static int
+run_cached(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, int64_t max_events)
+{
+	int32_t		events = (int32_t) (state->end - state->first);
+
+	for (int64_t done = 0; done < max_events; done += events)
+	{
+		if (state->pass == 0)
+			gather_whole(half, w, state, events);
+		else
+			use_panel(half, w, state, state->first, events);
+		if (!end_pass(half, w, state))
+		{
+			state->next = state->end;
+			return 0;
+		}
+	}
+	return 1;
 }
 
 /* The next panel of a longer row; the sum of weights is that of the first pass. */
@@ -245,11 +260,8 @@ cr_ials_cg_add(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *stat
 {
 	if (state->next == state->end)
 		return 0;
-	if (state->end - state->first <= w->cached_rows)
-	{
-		run_cached(half, w, state);
-		return 0;
-	}
+	if (state->end - state->first <= CR_IALS_CACHED_EVENTS)
+		return run_cached(half, w, state, max_events);
 	for (int64_t done = 0; done < max_events;)
 	{
 		int64_t		left = state->end - state->next;

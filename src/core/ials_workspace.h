@@ -18,12 +18,10 @@ typedef struct CrIalsWorkspace
 	int32_t		stride;			/* factors, rounded up to whole cache lines */
 	int32_t		ld;				/* of the matrices: so much more than stride that rows do not meet in one set of the cache */
 	int32_t		panel_rows;		/* that are accumulated together */
-	int32_t		cached_rows;	/* a row of so many events is gathered once for all steps of CG */
 	float	   *normal;			/* stride x ld: A, upper triangle */
 	float	   *factored;		/* stride x ld: its factor, so that A is left for the next attempt */
 	float	   *inverse;		/* stride x CR_LANES_MAX */
-	float	   *panel;			/* cached_rows x stride: gathered events */
-	float	   *scale;			/* panel_rows: roots of their confidences */
+	float	   *scale;			/* of a panel's events: roots of their confidences */
 	float	   *right;			/* stride: the panel's part of b; of a complete system b */
 	float	   *solution;		/* stride */
 	float	   *diagonal;		/* stride: A's, before any jitter; of the dual form: roots of 1 / D */
@@ -32,6 +30,7 @@ typedef struct CrIalsWorkspace
 	float	   *image;			/* stride: A p; in the first pass A x - b */
 	float	   *inverse_diagonal;	/* stride: of CG's preconditioner */
 	double	   *right_sum;		/* stride: b of the panels before */
+	float	   *panel;			/* gathered events, of "stride" floats; as many as a row that CG gathers once has */
 } CrIalsWorkspace;
 
 extern CrIalsWorkspace cr_ials_carve(const CrIalsParams *params, void *workspace);

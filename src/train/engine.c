@@ -54,7 +54,7 @@ EngineParamsInit(const CrHyperparameters *hyperparameters, EngineParams *params)
 static Size
 bytes_for_layout(const EngineParams *params, const CrAlsLayout *layout)
 {
-	Size		workspaces = mul_size(EngineWorkspaceBytes(params->ials.factors),
+	Size		workspaces = mul_size(EngineWorkspaceBytes(params->ials.factors, layout),
 									  (Size) params->workers + 1);
 
 	return add_size(add_size(layout->total, BLOCK_ALIGNMENT), workspaces);

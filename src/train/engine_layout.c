@@ -41,9 +41,11 @@ EngineLayoutCompute(const EngineParams *params, CrAlsLayout *layout)
 }
 
 Size
-EngineWorkspaceBytes(int32 factors)
+EngineWorkspaceBytes(int32 factors, const CrAlsLayout *layout)
 {
-	return add_size(cr_ials_workspace_size(factors), ALIGNMENT);
+	int64		longest = Max(layout->side[SIDE_USERS].rows, layout->side[SIDE_ITEMS].rows);
+
+	return add_size(cr_ials_workspace_size(factors, longest), ALIGNMENT);
 }
 
 static void

@@ -555,7 +555,7 @@ void
 EngineParticipate(EngineView *view, Progress *progress)
 {
 	EngineShared *shared = view->shared;
-	Size		bytes = EngineWorkspaceBytes(shared->ials.factors);
+	Size		bytes = EngineWorkspaceBytes(shared->ials.factors, &shared->layout);
 	void	   *memory = MemoryContextAllocHuge(CurrentMemoryContext, bytes);
 	uint32		phase;
 

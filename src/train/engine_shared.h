@@ -163,7 +163,7 @@ typedef struct EngineView
 extern void EngineLayoutCompute(const EngineParams *params, CrAlsLayout *layout);
 
 /* Bytes that every participant needs for itself. */
-extern Size EngineWorkspaceBytes(int32 factors);
+extern Size EngineWorkspaceBytes(int32 factors, const CrAlsLayout *layout);
 
 /* Pointers into the block; no workspace yet. */
 extern void EngineViewInit(EngineView *view, EngineShared *shared);

@@ -106,7 +106,7 @@ SolverCreate(const CrGramView *gram, const SolveParams *params)
 	solver->context = CurrentMemoryContext;
 	BlasPrepare();
 	BudgetInit(&budget);
-	solver->workspace = AllocAligned(solver->context, &budget, cr_ials_workspace_size(gram->dims));
+	solver->workspace = AllocAligned(solver->context, &budget, cr_ials_workspace_size(gram->dims, 0));
 	solver->solution = AllocAligned(solver->context, &budget, sizeof(float) * solver->stride);
 	solver->gram = AllocAligned(solver->context, &budget, sizeof(float) * dims * solver->stride);
 	FillGram(solver, gram);

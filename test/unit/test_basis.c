@@ -104,7 +104,7 @@ system_make(int32_t factors, int is_weighted, const int64_t *lengths, int64_t ro
 	s->solved = unit_alloc((size_t) rows * s->stride * sizeof(float));
 	s->gram = unit_alloc((size_t) factors * s->stride * sizeof(float));
 	s->partial = unit_alloc((size_t) factors * (size_t) factors * sizeof(double));
-	s->workspace = unit_alloc(cr_ials_workspace_size(factors));
+	s->workspace = unit_alloc(cr_ials_workspace_size(factors, ITEMS));
 	s->basis = basis_make(factors);
 	s->half = (CrIalsHalf) {.params = &s->params, .interactions = &s->users, .fixed = s->items,
 	.gram = s->gram, .solved = s->solved};
@@ -421,6 +421,9 @@ longer_rows_converge(void)
 	{
 		System	   *s = system_make(factors[i / 2], i % 2, lengths, 8);
 		size_t		k = (size_t) s->params.factors;
+		size_t		size = 8 * s->stride * sizeof(float);
+		float	   *begin = unit_alloc(size);
+		float	   *sliced = unit_alloc(size);
 		double	   *a = unit_alloc(k * k * sizeof(double));
 		double	   *b = unit_alloc(k * sizeof(double));
 		double	   *expected;
@@ -433,9 +436,10 @@ longer_rows_converge(void)
 			CrIalsLoss	loss = {0, 0};
 
 			s->params.simd = (CrSimd) (start / 2);
-			memset(s->solved, 0, 8 * s->stride * sizeof(float));
+			memset(begin, 0, size);
 			if (start % 2 == 1)
-				random_factors(s->solved, 8, (int32_t) k, (uint64_t) start);
+				random_factors(begin, 8, (int32_t) k, (uint64_t) start);
+			memcpy(s->solved, begin, size);
 			for (int64_t row = 0; row < 8; row++)
 			{
 				CHECK(solve_row(s, row, &loss) == CR_IALS_CG);
@@ -443,7 +447,15 @@ longer_rows_converge(void)
 			}
 			check_solutions(&s->half, 8, expected, 2e-5);
 			CHECK_NEAR(loss.fit, fit, 1e-5 * fit);
+
+			/* As a whole it is the same. */
+			memcpy(sliced, s->solved, size);
+			memcpy(s->solved, begin, size);
+			solve(s, s->params.simd, 0);
+			CHECK(memcmp(sliced, s->solved, size) == 0);
 		}
+		free(begin);
+		free(sliced);
 		free(a);
 		free(b);
 		free(expected);
@@ -508,7 +520,7 @@ rubbish_in_the_workspace_does_not_matter(void)
 		memset(s->solved, 0, size);
 		for (int64_t row = rows - 1; row >= 0; row--)
 		{
-			memset(s->workspace, 0x7f, cr_ials_workspace_size(64));
+			memset(s->workspace, 0x7f, cr_ials_workspace_size(64, ITEMS));
 			CHECK(cr_ials_solve_rows(&s->half, row, row + 1, &loss, s->workspace) == CR_OK);
 		}
 		CHECK(memcmp(expected, s->solved, size) == 0);

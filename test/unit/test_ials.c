@@ -110,6 +110,16 @@ random_factors(int64_t rows, int32_t factors, uint64_t seed)
 	return matrix;
 }
 
+/* For rows of either side. */
+static size_t
+workspace_size(const Problem *p)
+{
+	int64_t		users = p->users.rows;
+	int64_t		items = p->users.columns;
+
+	return cr_ials_workspace_size(p->params.factors, users > items ? users : items);
+}
+
 static Problem
 problem_alloc(ProblemShape shape)
 {
@@ -124,7 +134,7 @@ problem_alloc(ProblemShape shape)
 	p.item_factors = random_factors(shape.items, shape.factors, 2);
 	p.gram_sum = unit_alloc(2 * k * k * sizeof(double));
 	p.gram = unit_alloc(k * p.stride * sizeof(float));
-	p.workspace = unit_alloc(cr_ials_workspace_size(shape.factors));
+	p.workspace = unit_alloc(workspace_size(&p));
 	return p;
 }
 
@@ -324,8 +334,8 @@ layout_is_aligned(void)
 		size_t		matrix = (size_t) k * (size_t) cr_factor_stride(k) * sizeof(float);
 
 		/* Gram partials are kept in the same workspace. */
-		CHECK(cr_ials_workspace_size(k) >= matrix);
-		CHECK(cr_ials_workspace_size(k) % 64 == 0);
+		CHECK(cr_ials_workspace_size(k, 0) >= matrix);
+		CHECK(cr_ials_workspace_size(k, 777) % 64 == 0);
 	}
 }
 
@@ -354,7 +364,7 @@ gram_matches_the_naive_one(void)
 	float	   *gram = unit_alloc((size_t) k * stride * sizeof(float));
 	double	   *sum = unit_alloc((size_t) k * k * sizeof(double));
 	double	   *naive = unit_alloc((size_t) k * k * sizeof(double));
-	void	   *workspace = unit_alloc(cr_ials_workspace_size(k));
+	void	   *workspace = unit_alloc(cr_ials_workspace_size(k, 0));
 
 	for (int64_t row = 0; row < rows; row++)
 		add_outer(naive, y + (size_t) row * stride, 1.0, k);
@@ -391,7 +401,7 @@ gram_does_not_depend_on_the_split(void)
 	float	   *whole = unit_alloc((size_t) k * stride * sizeof(float));
 	float	   *split = unit_alloc((size_t) k * stride * sizeof(float));
 	double	   *parts = unit_alloc(4 * size * sizeof(double));
-	void	   *workspace = unit_alloc(cr_ials_workspace_size(k));
+	void	   *workspace = unit_alloc(cr_ials_workspace_size(k, 0));
 
 	memcpy(shifted + 1, y, (size_t) rows * stride * sizeof(float));
 	cr_gram_add(&params, y, 0, rows, parts + 3 * size, workspace);
@@ -561,7 +571,7 @@ solve_sliced(Problem *p, const CrIalsHalf *half, int64_t row, int64_t slice, CrI
 	int64_t		calls = 1;
 	int64_t		events = half->interactions->start[row + 1] - half->interactions->start[row];
 
-	memset(p->workspace, 0x7f, cr_ials_workspace_size(p->params.factors));
+	memset(p->workspace, 0x7f, workspace_size(p));
 	cr_ials_row_begin(half, row, &state, p->workspace);
 	while (cr_ials_row_add(half, &state, slice, p->workspace))
 		calls++;
@@ -614,7 +624,7 @@ addresses_and_order_do_not_change_the_bits(void)
 	size_t		solved_size = (size_t) p.users.rows * p.stride * sizeof(float);
 	char	   *fixed = unit_alloc(fixed_size + 4);
 	float	   *solved = unit_alloc(solved_size);
-	char	   *workspace = unit_alloc(cr_ials_workspace_size(50) + 64);
+	char	   *workspace = unit_alloc(workspace_size(&p) + 64);
 
 	memcpy(fixed + 4, p.item_factors, fixed_size);
 	moved.fixed = (const float *) (fixed + 4);
@@ -706,7 +716,7 @@ solve_with_gram(float diagonal, float off, float *solved, CrIalsLoss *loss)
 	CrCsr		csr = {1, 1, start, column, NULL};
 	CrIalsHalf	half = {.params = &params, .interactions = &csr, .fixed = fixed, .gram = gram,
 	.solved = solved};
-	void	   *workspace = unit_alloc(cr_ials_workspace_size(2));
+	void	   *workspace = unit_alloc(cr_ials_workspace_size(2, 1));
 	CrStatus	status;
 
 	gram[0] = gram[17] = diagonal;

@@ -179,21 +179,25 @@ als_shapes_have_ends(void)
 	CHECK(cr_als_layout(&shape, &layout) == CR_INVALID_ARGUMENT);
 }
 
-/* What a participant needs depends on the factors alone. */
+/* What a participant needs grows with the factors, and with the longest row up to a limit. */
 static void
-als_workspaces_grow_with_the_factors(void)
+als_workspaces_grow(void)
 {
 	for (int32_t k = 1; k < CR_FACTORS_MAX; k++)
 	{
 		size_t		matrix = (size_t) k * (size_t) k * sizeof(float);
 
-		CHECK(cr_ials_workspace_size(k + 1) >= cr_ials_workspace_size(k));
+		CHECK(cr_ials_workspace_size(k + 1, 1000) >= cr_ials_workspace_size(k, 1000));
+		CHECK(cr_ials_workspace_size(k, 2048) >=
+			  cr_ials_workspace_size(k, 1024) + 1024 * (size_t) k * sizeof(float));
+		CHECK(cr_ials_workspace_size(k, INT64_MAX) ==
+			  cr_ials_workspace_size(k, CR_IALS_CACHED_EVENTS));
 		CHECK(cr_ials_part_size(k + 1) >= cr_ials_part_size(k));
-		CHECK(cr_ials_workspace_size(k) > 2 * matrix && cr_ials_part_size(k) > matrix / 2);
+		CHECK(cr_ials_workspace_size(k, 0) > 2 * matrix && cr_ials_part_size(k) > matrix / 2);
 	}
 }
 
 UNIT_MAIN(UNIT_TEST(plans_grow_with_the_shape),
 		  UNIT_TEST(als_layouts_grow_with_the_shape),
 		  UNIT_TEST(als_shapes_have_ends),
-		  UNIT_TEST(als_workspaces_grow_with_the_factors));
+		  UNIT_TEST(als_workspaces_grow));

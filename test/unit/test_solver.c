@@ -33,6 +33,7 @@ typedef struct System
 	float	   *solved;
 	double	   *partial;
 	void	   *workspace;
+	size_t		workspace_size;
 } System;
 
 static void
@@ -88,7 +89,8 @@ system_make_long(int32_t factors, int is_weighted, double scale, int64_t longest
 	s->gram = unit_alloc((size_t) factors * s->stride * sizeof(float));
 	s->solved = unit_alloc(5 * s->stride * sizeof(float));
 	s->partial = unit_alloc((size_t) factors * (size_t) factors * sizeof(double));
-	s->workspace = unit_alloc(cr_ials_workspace_size(factors));
+	s->workspace_size = cr_ials_workspace_size(factors, longest > 130 ? longest : 130);
+	s->workspace = unit_alloc(s->workspace_size);
 	s->half = (CrIalsHalf) {.params = &s->params, .interactions = &s->csr, .fixed = s->fixed,
 	.gram = s->gram, .solved = s->solved};
 	random_matrix(s->fixed, 700, factors, 1 / sqrt(factors), 2);
@@ -350,13 +352,13 @@ solve_in_parts(System *s, int64_t row, int64_t events, char *parts, CrIalsLoss *
 	{
 		int64_t		to = from + events < s->start[row + 1] ? from + events : s->start[row + 1];
 
-		memset(s->workspace, 0x7f, cr_ials_workspace_size(s->params.factors));
+		memset(s->workspace, 0x7f, s->workspace_size);
 		cr_ials_part_begin(&s->half, row, from, to, &state, s->workspace);
 		while (cr_ials_row_add(&s->half, &state, 50, s->workspace))
 			;
 		cr_ials_part_save(&s->half, &state, parts + (size_t) count * size, s->workspace);
 	}
-	memset(s->workspace, 0x7f, cr_ials_workspace_size(s->params.factors));
+	memset(s->workspace, 0x7f, s->workspace_size);
 	cr_ials_join_begin(&s->half, row, &state, s->workspace);
 	for (int32_t part = 0; part < count; part++)
 		cr_ials_join_part(&s->half, &state, parts + (size_t) part * size, s->workspace);
