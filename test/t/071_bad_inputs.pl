@@ -4,6 +4,7 @@ use strict;
 use warnings;
 
 use Commrec;
+use File::Spec;
 use List::Util qw(max);
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -148,7 +149,7 @@ SKIP:
 {
 	skip 'file_fdw is not there', 1
 	  if $node->safe_psql('postgres', q{SELECT count(*) FROM pg_available_extensions WHERE name = 'file_fdw'}) ne '1';
-	my $file = "$PostgreSQL::Test::Utils::tmp_check/events.csv";
+	my $file = File::Spec->rel2abs("$PostgreSQL::Test::Utils::tmp_check/events.csv");
 	my $more = "60,5,share,2024-07-01 00:00:00+00\n977,5,share,2024-07-01 00:00:00+00\n";
 
 	$node->safe_psql('postgres', qq{
