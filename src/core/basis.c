@@ -14,6 +14,8 @@
 #include "core/carve.h"
 #include "core/ials_workspace.h"
 
+_Static_assert(2 * CR_BASIS_ROWS <= CR_PANEL_EVENTS_MIN, "a panel has room for both sides of a product");
+
 /* The workspace of cr_basis_find, carved. */
 typedef struct Eigen
 {

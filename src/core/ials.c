@@ -18,11 +18,12 @@
 
 #define PANEL_FLOATS		6144	/* 24 KB: a panel stays in the first-level cache */
 #define PANEL_ROWS_MIN		64		/* below this a rank-k update is bound by memory */
-#define PANEL_EVENTS_MIN	512		/* room for a panel, for the dual form, and for turning CR_BASIS_ROWS rows */
 #define FAR_FLOATS			2097152 /* 8 MB: of a larger fixed side, much is not in the cache */
 
 #define JITTER_FIRST		1e-6	/* of the mean diagonal; ten times as much per attempt */
 #define JITTER_LAST			1e-2
+
+_Static_assert(PANEL_FLOATS / CR_LANES_MAX <= CR_PANEL_EVENTS_MIN, "a panel has room for all of its rows");
 
 /* What is kept of a part of a row: this, b in double, then A's rows from their diagonal blocks on. */
 typedef struct PartHeader
@@ -58,8 +59,8 @@ cr_ials_workspace_size(int32_t factors, int64_t longest)
 	size_t		stride = (size_t) cr_factor_stride(factors);
 	size_t		ld = stride + CR_LANES_MAX;
 	int32_t		cached = longest < CR_IALS_CACHED_EVENTS ? (int32_t) longest : CR_IALS_CACHED_EVENTS;
-	int32_t		events = cached > PANEL_EVENTS_MIN ? cached : PANEL_EVENTS_MIN;
-	size_t		floats = 2 * stride * ld + stride * CR_LANES_MAX + PANEL_EVENTS_MIN + 7 * stride +
+	int32_t		events = cached > CR_PANEL_EVENTS_MIN ? cached : CR_PANEL_EVENTS_MIN;
+	size_t		floats = 2 * stride * ld + stride * CR_LANES_MAX + CR_PANEL_EVENTS_MIN + 7 * stride +
 		(size_t) round_up(events, CR_LANES_MAX) * stride;
 
 	return floats * sizeof(float) + stride * sizeof(double);
@@ -82,7 +83,7 @@ cr_ials_carve(const CrIalsParams *params, void *workspace)
 	w.factored = w.normal + stride * ld;
 	w.inverse = w.factored + stride * ld;
 	w.scale = w.inverse + stride * CR_LANES_MAX;
-	w.right = w.scale + PANEL_EVENTS_MIN;
+	w.right = w.scale + CR_PANEL_EVENTS_MIN;
 	w.solution = w.right + stride;
 	w.diagonal = w.solution + stride;
 	w.residual = w.diagonal + stride;

@@ -201,43 +201,34 @@ end_pass(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state)
 	return 1;
 }
 
-static void
-gather_whole(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, int32_t events)
+/* As many of the events left as a panel holds. */
+static int32_t
+next_rows(const CrIalsWorkspace *w, const CrIalsRow *state)
 {
-	for (int32_t done = 0; done < events; done += w->panel_rows)
-	{
-		int32_t		left = events - done;
+	int64_t		left = state->end - state->next;
 
-		gather_panel(half, w, state, left < w->panel_rows ? left : w->panel_rows, done);
-	}
+	return (int32_t) (left < w->panel_rows ? left : w->panel_rows);
 }
 
-/* A row that is gathered once stays in the panel: a slice is one pass or more. */
-static int
-run_cached(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, int64_t max_events)
+/* A whole pass over a row that is gathered once, and stays in the panel. */
+static void
+run_pass(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state)
 {
-	int32_t		events = (int32_t) (state->end - state->first);
-
-	for (int64_t done = 0; done < max_events; done += events)
+	if (state->pass > 0)
 	{
-		if (state->pass == 0)
-			gather_whole(half, w, state, events);
-		else
-			use_panel(half, w, state, state->first, events);
-		if (!end_pass(half, w, state))
-		{
-			state->next = state->end;
-			return 0;
-		}
+		use_panel(half, w, state, state->first, (int32_t) (state->end - state->first));
+		state->next = state->end;
 	}
-	return 1;
+	while (state->next < state->end)
+		gather_panel(half, w, state, next_rows(w, state), (int32_t) (state->next - state->first));
 }
 
 /* The next panel of a longer row; the sum of weights is that of the first pass. */
 static void
-run_panel(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, int32_t rows)
+run_panel(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state)
 {
 	int64_t		from = state->next;
+	int32_t		rows = next_rows(w, state);
 	double		weight_sum = state->weight_sum;
 
 	if (!is_last_pass(half, state))
@@ -253,22 +244,24 @@ run_panel(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state, in
 		state->weight_sum = weight_sum;
 }
 
-/* Panels begin at fixed distances: a slice ends at the first end of a panel at or behind it. */
+/* Panels begin at fixed distances: a slice ends at the first end of a panel, or of a pass, at or behind it. */
 int
 cr_ials_cg_add(const CrIalsHalf *half, const CrIalsWorkspace *w, CrIalsRow *state,
 			   int64_t max_events)
 {
+	int			is_cached = state->end - state->first <= CR_IALS_CACHED_EVENTS;
+
 	if (state->next == state->end)
 		return 0;
-	if (state->end - state->first <= CR_IALS_CACHED_EVENTS)
-		return run_cached(half, w, state, max_events);
 	for (int64_t done = 0; done < max_events;)
 	{
-		int64_t		left = state->end - state->next;
-		int32_t		rows = (int32_t) (left < w->panel_rows ? left : w->panel_rows);
+		int64_t		from = state->next;
 
-		run_panel(half, w, state, rows);
-		done += rows;
+		if (is_cached)
+			run_pass(half, w, state);
+		else
+			run_panel(half, w, state);
+		done += state->next - from;
 		if (state->next == state->end && !end_pass(half, w, state))
 			return 0;
 	}

@@ -21,6 +21,8 @@
 #define CG_DUAL_MAX		32		/* events */
 #define EXACT_DUAL_MAX	40		/* events, where CG finds exact solutions, too */
 
+_Static_assert(7 * CR_FACTORS_MAX / 8 <= CR_PANEL_EVENTS_MIN, "a panel has room for a row in its dual form");
+
 typedef struct Dual
 {
 	CrFactor	system;

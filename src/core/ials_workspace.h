@@ -10,6 +10,9 @@
 #include "core/ials.h"
 #include "core/solve.h"
 
+/* Room of every panel: for what is accumulated together, for the dual form, and for basis.c. */
+#define CR_PANEL_EVENTS_MIN	512
+
 typedef struct CrIalsWorkspace
 {
 	const CrSolveKernels *kernels;
